@@ -1,0 +1,1 @@
+"""The read side: what the journal says about jobs, folded for those who ask."""

@@ -1,0 +1,1 @@
+"""What holds after a kill, a freeze, a cut or a restore."""

@@ -1,0 +1,1 @@
+"""Bytes and constants that a rolling upgrade depends on."""
