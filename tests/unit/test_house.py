@@ -19,7 +19,7 @@ TEST_COMMAND = (
 NAMES_THAT_SAY_NOTHING = {"utils", "common", "helpers", "models", "types", "base", "manager"}
 
 # Written with brackets so that this file does not find itself.
-PLACE_OF_ONE_MACHINE = re.compile(r"(?<![\w.}])/(?:[r]oot|[h]ome/\w|[U]sers/\w|[w]ork)\b")
+PLACE_OF_ONE_MACHINE = re.compile(r"(?<![\w.}])/(?:[r]oot\b|[w]ork\b|[h]ome/\w|[U]sers/\w)")
 ADDRESS_OF_A_REGISTRY = re.compile(
     r"[p]ypi\.org|[p]ythonhosted\.org|[m]aven\.org|[m]aven\.apache\.org|[n]pmjs\.(?:org|com)"
     r"|[g]olang\.org|[i]ndex-url|[d]ocker\.io/",
@@ -69,6 +69,13 @@ def imported_by(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found.add("processor" if node.level else (node.module or "").partition(".")[0])
     return found
+
+
+def test_the_search_for_places_and_addresses_finds_them() -> None:
+    machine = ["/" + place for place in ("root/.cache", "home/ann/x", "Users/ann", "work/x")]
+    registries = ["https://py" + "pi.org/simple", "repo1.ma" + "ven.org", "--in" + "dex-url x"]
+    assert [place for place in machine if not PLACE_OF_ONE_MACHINE.search(place)] == []
+    assert [address for address in registries if not ADDRESS_OF_A_REGISTRY.search(address)] == []
 
 
 @pytest.mark.parametrize("file", ["README.md", ".ci/run"])
