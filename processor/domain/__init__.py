@@ -1,0 +1,1 @@
+"""What a job is: pure values and total functions, without I/O, clock or randomness."""

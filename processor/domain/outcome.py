@@ -1,0 +1,78 @@
+"""What is known of a job's generation, as one record?
+
+An outcome is cumulative: it holds every durable event of its generation so far, numbered from 0
+by their place in `events`, so that a lost intermediate outcome is contained in the next. The ledger
+stores it and the journal carries it, byte for byte the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from processor.domain.events import Cancelled, Completed, Discarded, End, Failed, Retrying, Unknown
+from processor.domain.limits import ERRORS_KEPT
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from processor.domain.events import Durable, ErrorDetail
+    from processor.domain.ids import JobId
+    from processor.domain.priority import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All durable events of one generation so far, and the place of the executed record."""
+
+    job: JobId
+    generation: int
+    timeline: int
+    """The database's timeline when it was written: tells what came before a failover apart."""
+    type: str
+    entity: str
+    tenant: str | None
+    lane: Priority
+    partition: int
+    offset: int
+    events: tuple[Durable, ...]
+    batch: UUID | None = None
+    request_id: str | None = None
+    submission: bytes | None = None
+    """The submission's own record, whole, when this is a failure."""
+    follow_ups: tuple[bytes, ...] = ()
+    """Submission records to append once this is durable."""
+
+    @property
+    def end(self) -> End | None:
+        """The event that ended the generation, or None while it may go on."""
+        last = self.events[-1] if self.events else None
+        return last if isinstance(last, Completed | Failed | Cancelled | Discarded) else None
+
+
+def shorten(events: tuple[Durable, ...], error_bytes: int) -> tuple[Durable, ...]:
+    """Cut the errors of older attempts, the oldest first to a line, so that an outcome stays small.
+
+    The newest error stays whole (it is cut to its limit where it arises); of the older ones the
+    last `ERRORS_KEPT` keep a message of at most `error_bytes` without a traceback, the rest only
+    their class. Numbering is untouched.
+    """
+    older = [index for index, event in enumerate(events[:-1]) if isinstance(event, Retrying)]
+    nameless = set(older[: max(0, len(older) - ERRORS_KEPT)])
+    shortened = list(events)
+    for index in older:
+        event = events[index]
+        if isinstance(event, Retrying):
+            limit = 0 if index in nameless else error_bytes
+            shortened[index] = replace(event, error=_cut(event.error, limit))
+    return tuple(shortened)
+
+
+def _cut(error: ErrorDetail, message_bytes: int) -> ErrorDetail:
+    message = error.message.encode()[:message_bytes].decode(errors="ignore")
+    return replace(error, message=message, traceback="")
+
+
+def is_known(event: Durable) -> bool:
+    """Whether this release knows the event's kind."""
+    return not isinstance(event, Unknown)
