@@ -1,8 +1,8 @@
 """What can have happened to a job?
 
 Each event is an immutable fact. Durable ones are numbered within a generation's outcome;
-`Progressed` and a `Started` that was published early are ephemeral: they only count until the outcome is there.
-A reader passes on an event of a kind it does not know as `Unknown`.
+`Progressed` and a `Started` that was published early are ephemeral: they only count until the
+outcome is there. A reader passes on an event of a kind it does not know as `Unknown`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What does the history say of one job?
 
 `merge` orders what the projection stored by (generation, timeline, index), never by time, and
-drops copies; `fold` runs it through the same `evolve` that the worker uses. Any permutation of the records,
-with any duplicates, gives the same status.
+drops copies; `fold` runs it through the same `evolve` that the worker uses. Any permutation of
+the records, with any duplicates, gives the same status.
 """
 
 from __future__ import annotations
