@@ -86,7 +86,7 @@ class Known:
     waiting: list[WaitingRow]
     """Rows of those jobs, and every row that holds one of those entities."""
     spilled: frozenset[int]
-    """Keys of entities with queued rows of this partition."""
+    """Keys, among those asked for, of entities with queued rows of these partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ class Ledger(Protocol):
     """
 
     async def look_up(
-        self, partition: int, jobs: Collection[JobId], entities: Collection[int]
+        self, partitions: Collection[int], jobs: Collection[JobId], entities: Collection[int]
     ) -> Known:
-        """What is known of a fetched batch, in one round trip."""
+        """What is known of a fetched batch of some partitions, in one round trip."""
         ...
 
     async def flush(self, fences: Sequence[Fence], entries: Sequence[Entry]) -> Flushed:
