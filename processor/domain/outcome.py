@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from processor.domain.events import Cancelled, Completed, Discarded, End, Failed, Retrying, Unknown
+from processor.domain.events import Cancelled, Completed, Discarded, End, Failed, Retrying, Started
 from processor.domain.limits import ERRORS_KEPT
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class Outcome:
         last = self.events[-1] if self.events else None
         return last if isinstance(last, Completed | Failed | Cancelled | Discarded) else None
 
+    @property
+    def runs(self) -> int:
+        """The number of the newest run that it tells of; 0 before the first."""
+        return max((event.run for event in self.events if isinstance(event, Started)), default=0)
+
 
 def shorten(events: tuple[Durable, ...], error_bytes: int) -> tuple[Durable, ...]:
     """Cut the errors of older attempts, the oldest first to a line, so that an outcome stays small.
@@ -71,8 +76,3 @@ def shorten(events: tuple[Durable, ...], error_bytes: int) -> tuple[Durable, ...
 def _cut(error: ErrorDetail, message_bytes: int) -> ErrorDetail:
     message = error.message.encode()[:message_bytes].decode(errors="ignore")
     return replace(error, message=message, traceback="")
-
-
-def is_known(event: Durable) -> bool:
-    """Whether this release knows the event's kind."""
-    return not isinstance(event, Unknown)
