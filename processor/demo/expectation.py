@@ -77,16 +77,12 @@ def expect(flights: Iterable[Row]) -> Expectation:
 
 
 def _after(before: Aircraft, row: Row, air_time: int) -> Aircraft:
-    step = (
-        f"{row.time_hour} {row.carrier}{row.flight} {row.origin}-{row.dest}"
-        f" {air_time} {row.distance}"
-    )
     return Aircraft(
         before.flights + 1,
         before.minutes + air_time,
         before.miles + row.distance,
         row.dest,
-        md5((before.trail + step).encode(), usedforsecurity=False).hexdigest(),
+        md5((before.trail + row.step).encode(), usedforsecurity=False).hexdigest(),
     )
 
 

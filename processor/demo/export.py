@@ -51,6 +51,14 @@ class Row:
         }
 
     @property
+    def step(self) -> str:
+        """What its aircraft's trail is made of."""
+        return (
+            f"{self.time_hour} {self.carrier}{self.flight} {self.origin}-{self.dest}"
+            f" {self.air_time} {self.distance}"
+        )
+
+    @property
     def lane(self) -> Priority:
         """The aircraft's one lane: order is kept within an entity and a lane."""
         return LANES[crc32((self.tailnum or "").encode()) % len(LANES)]

@@ -1,0 +1,132 @@
+"""Where does a run of the demo take place: which broker, which database, under which name?"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from processor.domain.errors import ConfigurationError
+from processor.settings import Settings
+
+if TYPE_CHECKING:
+    from processor.local.jars import Progress
+
+SESSION_SECONDS: Final = 6.0
+"""After so much silence a worker is taken for lost; 45 s, the default, is for a real network."""
+
+# Runs make and drop databases one after the other: the number of their advisory lock.
+_MAKING: Final = 0x64656D6F
+_RUN: Final = r"^demo-[0-9a-f]{8}$"
+
+
+@contextlib.contextmanager
+def stack(
+    environment: Mapping[str, str], say: Callable[[str], None], progress: Progress | None
+) -> Iterator[Settings]:
+    """The stack that `JOBS_*` names, else the one `processor local` runs, else one of our own.
+
+    One of our own ends with the block. Raises `ConfigurationError`.
+    """
+    settings = Settings.from_env(environment)
+    if not environment.get("JOBS_SESSION_TIMEOUT"):
+        settings = replace(settings, session_timeout=SESSION_SECONDS)
+    if settings.kafka or settings.database:
+        settings.need_kafka()
+        settings.need_database()
+        yield settings
+        return
+    with _embedded(settings, say, progress) as (kafka, database):
+        yield replace(settings, kafka=kafka, database=database, replication=1)
+
+
+@contextlib.contextmanager
+def _embedded(
+    settings: Settings, say: Callable[[str], None], progress: Progress | None
+) -> Iterator[tuple[str, str]]:
+    # Only here: a bare install has no embedded stack, and JOBS_* may name another.
+    try:
+        from processor.local.stack import find, running  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"the embedded stack is not installed ({missing.name} is missing): install"
+            " job-processor[local], or set JOBS_KAFKA and JOBS_DATABASE"
+        ) from None
+    folder = None if settings.local is None else Path(settings.local)
+    if found := find(folder):
+        say(f"using the stack in {found.folder}: Kafka {found.kafka} · PostgreSQL {found.database}")
+        yield found.kafka, found.database
+        return
+    with running(folder, say=say, progress=progress) as started:
+        yield started.stack.kafka, started.stack.database
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A run's own database and topics, and those of earlier runs that are gone."""
+
+    settings: Settings
+    connection: asyncpg.Connection[Any]
+    """To the run's database; while it is open, no other run drops it."""
+    gone: tuple[str, ...]
+    """Namespaces whose databases were dropped: their topics are to follow."""
+
+
+@contextlib.asynccontextmanager
+async def made(settings: Settings) -> AsyncIterator[Place]:
+    """A new namespace and database, dropping those of earlier runs.
+
+    The last run is kept so that its jobs can be asked for. Raises `ConfigurationError`.
+    """
+    name = f"demo-{secrets.token_hex(4)}"
+    database = _beside(settings.need_database(), name)
+    with _told():
+        server = await asyncpg.connect(settings.need_database())
+        try:
+            # Held until we are connected, so that no other run takes ours for an abandoned one.
+            await server.execute("SELECT pg_advisory_lock($1)", _MAKING)
+            gone = await _drop_earlier(server)
+            await server.execute(f'CREATE DATABASE "{name}"')
+            connection = await asyncpg.connect(database)
+        finally:
+            await server.close()
+    try:
+        yield Place(replace(settings, database=database, namespace=name), connection, gone)
+    finally:
+        await connection.close()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ConfigurationError(
+            f"the demo cannot make a database of its own where JOBS_DATABASE says: {error}"
+        ) from error
+
+
+async def _drop_earlier(server: asyncpg.Connection[Any]) -> tuple[str, ...]:
+    gone = []
+    for (name,) in await server.fetch("SELECT datname FROM pg_database WHERE datname ~ $1", _RUN):
+        # In use: another demo runs. Not ours to drop: another user's.
+        with contextlib.suppress(asyncpg.ObjectInUseError, asyncpg.InsufficientPrivilegeError):
+            await server.execute(f'DROP DATABASE "{name}"')
+            gone.append(name)
+    return tuple(gone)
+
+
+def _beside(database: str, name: str) -> str:
+    return urlunsplit(urlsplit(database)._replace(path=f"/{name}"))
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """The environment variables that make these settings."""
+    values = {one.metadata["variable"]: getattr(settings, one.name) for one in fields(settings)}
+    return {variable: str(value) for variable, value in values.items() if value is not None}
