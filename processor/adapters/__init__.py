@@ -1,0 +1,1 @@
+"""With what is the world reached? One package per technology, behind the ports."""
