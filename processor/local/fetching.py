@@ -7,6 +7,7 @@ and reports on standard output: a number for bytes that came, or `failed` and th
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import threading
@@ -81,6 +82,8 @@ def main() -> int:
     truststore.inject_into_ssl()
     try:
         fetch(sys.stdin.read().split(), Path(sys.argv[1]))
+    except BrokenPipeError:  # nobody waits for the jars any more
+        os._exit(1)
     except Exception as error:  # noqa: BLE001 - told to the starting process, which raises it
         reason = " ".join(str(error).split())
         sys.stdout.write(f"failed {type(error).__name__}: {reason}\n")

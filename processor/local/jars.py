@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -15,6 +17,7 @@ from pathlib import Path
 from processor.domain.errors import ConfigurationError
 
 VERSION = "4.3.1"
+LEFT_SECONDS = 86_400
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are here and the bytes there will be."""
@@ -78,6 +81,7 @@ def ensure(cache: Path, progress: Progress | None = None) -> Path:
             jar.check(folder / jar.file)
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep(cache)
         with tempfile.TemporaryDirectory(prefix="fetching-", dir=cache) as aside:
             _fetch(missing, Path(aside), progress or (lambda _here, _all: None))
             for jar in missing:
@@ -85,6 +89,13 @@ def ensure(cache: Path, progress: Progress | None = None) -> Path:
             for jar in missing:
                 (Path(aside) / jar.file).replace(folder / jar.file)
     return folder
+
+
+def _sweep(cache: Path) -> None:
+    """Delete what downloads that were killed long ago have left."""
+    for aside in cache.glob("fetching-*"):
+        if time.time() - aside.stat().st_mtime > LEFT_SECONDS:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _fetch(jars: Sequence[Jar], into: Path, progress: Progress) -> None:
@@ -116,7 +127,12 @@ def _fetch(jars: Sequence[Jar], into: Path, progress: Progress) -> None:
 @contextlib.contextmanager
 def _started(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,  # Ctrl-C is for this process, which then ends that one
     )
     with process:
         try:

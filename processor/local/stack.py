@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from processor.domain.errors import ConfigurationError
-from processor.local import jars, state
+from processor.local import family, jars, packages, state
 from processor.local.folders import cache_folder, data_folder
 from processor.local.server import StackError
 from processor.local.state import Stack
@@ -65,11 +65,11 @@ class LocalStack:
     def frozen(self, server: ServerName) -> Iterator[None]:
         """Hold one server still (SIGSTOP) for a while; its connections stay open."""
         pid = self.processes()[server]
-        os.kill(pid, signal.SIGSTOP)
+        family.send(pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            family.send(pid, signal.SIGCONT)
 
     def _order(self, order: str) -> None:
         assert self._supervisor.stdin is not None  # noqa: S101 - asked for with PIPE
@@ -104,6 +104,7 @@ def running(
     ConfigurationError when a stack runs in the folder already, a jar is not the pinned one or
     cannot be fetched; StackError when a server does not start.
     """
+    packages.require()
     where = _folder(folder)
     where.mkdir(mode=0o711, parents=True, exist_ok=True)
     (where / "logs").mkdir(exist_ok=True)

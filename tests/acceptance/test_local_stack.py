@@ -1,0 +1,297 @@
+"""The embedded stack: found, stopped, killed, refused, kept; as root and as an ordinary user."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from processor.domain.errors import ConfigurationError
+from processor.local import account, jars, postgres
+from processor.local.folders import cache_folder
+from processor.local.stack import LocalStack, Stack, StackError, find, running
+
+LIMIT = 40.0
+"""Seconds after which a process that should have ended counts as left running."""
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who may become other users")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals orphans")
+
+HOLDER = """
+import json, sys
+from pathlib import Path
+from processor.local.stack import running
+with running(Path(sys.argv[1]), heap="256m", buffers="32MB") as local:
+    found = local.processes() | {"supervisor": local.supervisor}
+    print(json.dumps(found), flush=True)
+    sys.stdin.read()
+"""
+
+COMMAND = "import typer; from processor.cli.local import local; typer.run(local)"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder that every user may enter."""
+    made = Path(tempfile.mkdtemp(prefix="job-processor-"))
+    made.chmod(0o711)
+    yield made / "data"
+    account.forget(made / "data")
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Path:
+    """A cache with the pinned jars that a test may spoil."""
+    fetched = jars.ensure(cache_folder(os.environ))
+    shutil.copytree(fetched, tmp_path / "job-processor" / fetched.name)
+    return tmp_path / "job-processor"
+
+
+@contextmanager
+def small(folder: Path) -> Iterator[LocalStack]:
+    with running(folder, heap="256m", buffers="32MB") as local:
+        yield local
+
+
+@contextmanager
+def started(*arguments: str, **how: object) -> Iterator[subprocess.Popen[str]]:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(arguments, **pipes, **how) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The supervisor and the servers of a holder, once they run, with all their children."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, "the holder of the stack ended"
+    members = [psutil.Process(pid) for pid in json.loads(line).values()]
+    return members + [child for member in members for child in member.children(recursive=True)]
+
+
+def left(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run when there was time enough to end."""
+    return psutil.wait_procs(processes, timeout=LIMIT)[1]
+
+
+async def remember(stack: Stack, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka)
+    await producer.start()
+    await producer.send_and_wait(topic, b"kept")
+    await producer.stop()
+    connection = await asyncpg.connect(stack.database)
+    await connection.execute("CREATE TABLE kept AS SELECT 'kept' AS word")
+    await connection.close()
+
+
+async def remembered(stack: Stack, topic: str) -> tuple[bytes | None, str]:
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=stack.kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    record = await asyncio.wait_for(consumer.getone(), LIMIT)
+    await consumer.stop()
+    connection = await asyncpg.connect(stack.database)
+    word = await connection.fetchval("SELECT word FROM kept")
+    await connection.close()
+    return record.value, word
+
+
+def test_a_stack_is_found_while_it_runs_and_keeps_its_data_and_its_ports(folder: Path) -> None:
+    assert find(folder) is None
+    with small(folder) as local:
+        first = local.stack
+        assert find(folder) == first
+        with pytest.raises(ConfigurationError, match=f"process {local.supervisor}"), small(folder):
+            pass
+        asyncio.run(remember(first, "kept"))
+        members = [psutil.Process(pid) for pid in local.processes().values()]
+        members += [child for member in members for child in member.children()]
+        assert len(members) > 2
+    assert not [member for member in members if member.is_running()]
+    assert find(folder) is None
+    with small(folder) as local:
+        assert local.stack == first
+        assert asyncio.run(remembered(first, "kept")) == (b"kept", "kept")
+
+
+def test_kill_9_of_the_parent_leaves_nothing_running(folder: Path) -> None:
+    with started(sys.executable, "-c", HOLDER, str(folder)) as holder:
+        members = family(holder)
+        holder.send_signal(signal.SIGKILL)
+        assert not left(members)
+    assert find(folder) is None
+
+
+@on_linux
+def test_kill_9_of_the_supervisor_leaves_nothing_running(folder: Path) -> None:
+    with small(folder) as local:
+        members = [psutil.Process(pid) for pid in local.processes().values()]
+        members += [child for member in members for child in member.children()]
+        os.kill(local.supervisor, signal.SIGKILL)
+        assert not left(members)
+        assert find(folder) is None
+        with pytest.raises(StackError, match="the supervisor of the embedded stack has ended"):
+            local.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_says_what_runs_where_and_ends_cleanly(
+    folder: Path, number: signal.Signals
+) -> None:
+    with started(
+        sys.executable, "-c", COMMAND, "--folder", str(folder), start_new_session=True
+    ) as command:
+        assert command.stdout is not None
+        line = command.stdout.readline()
+        stack = find(folder)
+        assert stack is not None
+        assert line == f"Kafka {stack.kafka} · PostgreSQL {stack.database} · data in {folder}\n"
+        members = psutil.Process(command.pid).children(recursive=True)
+        os.killpg(command.pid, number)  # as a terminal does
+        assert command.wait(LIMIT) == 0
+        assert not left(members)
+    logs = (folder / "logs" / "postgres.log").read_text()
+    assert "database system is shut down" in logs
+    assert (folder / "kafka" / ".kafka_cleanshutdown").exists()
+
+
+def test_a_server_that_ends_by_itself_ends_the_stack_with_one_clear_line(folder: Path) -> None:
+    with small(folder) as local:
+        broker = psutil.Process(local.processes()["kafka"])
+        os.kill(local.processes()["postgres"], signal.SIGKILL)
+        with pytest.raises(StackError, match=r"PostgreSQL ended by itself .*postgres\.log"):
+            local.wait()
+        assert not left([broker])
+
+
+@as_root
+def test_an_ordinary_user_runs_the_stack_too(folder: Path, cached: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    folder.mkdir()
+    shutil.copytree(cached, folder.parent / cached.name)
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    environment = {"XDG_CACHE_HOME": str(folder.parent), "HOME": "/nonexistent"}
+    become = ordinary(nobody)
+    with started(*become, HOLDER, str(folder), cwd="/", env=environment) as holder:
+        members = family(holder)
+        assert {member.uids().effective for member in members} == {nobody.pw_uid}
+        assert holder.stdin is not None
+        holder.stdin.close()
+        assert holder.wait(LIMIT) == 0
+        assert not left(members)
+
+
+def ordinary(user: pwd.struct_passwd) -> list[str]:
+    """How root runs this Python as an ordinary user, even where it lies in root's own home."""
+    read = "+dac_read_search"
+    command = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    command += [f"--inh-caps={read}", f"--ambient-caps={read}", sys.executable, "-c"]
+    try:
+        subprocess.run([*command, ""], check=True, capture_output=True, cwd="/")
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"not run: root may not become an ordinary user here: {error}")
+    return command
+
+
+@as_root
+def test_as_root_the_database_lies_where_its_user_may_go(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    folder = tmp_path / "data"
+    with small(folder) as local:
+        database = psutil.Process(local.processes()["postgres"])
+        assert database.username() == "nobody"
+        place = Path(database.cwd()).parent
+        assert place.parent == account.SHELF
+        asyncio.run(remember(local.stack, "kept"))
+    account.forget(folder)
+    assert not place.exists()
+
+
+@as_root
+def test_programs_that_the_user_of_the_database_cannot_reach_are_copied(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "SHELF", folder)
+    nobody = account.unprivileged()
+    installed = postgres.binaries(None).parent
+    libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
+    private = tmp_path / "private"
+    shutil.copytree(installed, private / installed.parent.name / installed.name)
+    shutil.copytree(libraries, private / libraries.name)
+    private.chmod(0o700)
+    copy = account.readable_copy(
+        private / installed.parent.name / installed.name, private / libraries.name, nobody, "copy"
+    )
+    assert nobody is not None
+    assert folder in copy.parents
+    found = subprocess.run(
+        [copy / "bin" / "initdb", "--version"],
+        check=True, capture_output=True, text=True, cwd="/",
+        user=nobody.user, group=nobody.group, extra_groups=[],
+    )  # fmt: skip
+    assert "PostgreSQL" in found.stdout
+
+
+def test_a_jar_that_is_not_the_pinned_one_is_refused_by_name(cached: Path) -> None:
+    spoilt = cached / f"kafka-{jars.VERSION}" / "kafka-clients-4.3.1.jar"
+    content = bytearray(spoilt.read_bytes())
+    content[len(content) // 2] ^= 1
+    spoilt.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"wrong checksum: .*kafka-clients:4\.3\.1 in "):
+        jars.ensure(cached)
+
+
+@pytest.mark.long
+def test_a_missing_jar_is_fetched_checked_and_leaves_nothing_else(cached: Path) -> None:
+    missing = cached / f"kafka-{jars.VERSION}" / "jspecify-1.0.0.jar"
+    missing.unlink()
+    seen: list[tuple[int, int]] = []
+    jars.ensure(cached, lambda here, total: seen.append((here, total)))
+    assert missing.exists()
+    assert seen[-1][0] == seen[-1][1] == missing.stat().st_size
+    assert [path.name for path in cached.iterdir()] == [f"kafka-{jars.VERSION}"]
+
+
+async def test_a_killed_broker_and_a_killed_database_come_back_with_what_was_acknowledged(
+    local_stack: LocalStack, namespace: str
+) -> None:
+    await remember(local_stack.stack, namespace)
+    for server in ("kafka", "postgres"):
+        await asyncio.to_thread(local_stack.kill, server)
+        await asyncio.to_thread(local_stack.start, server)
+    assert await remembered(local_stack.stack, namespace) == (b"kept", "kept")
+    connection = await asyncpg.connect(local_stack.stack.database)
+    await connection.execute("DROP TABLE kept")
+    await connection.close()
+
+
+async def test_a_frozen_database_answers_only_when_it_thaws(local_stack: LocalStack) -> None:
+    connection = await asyncpg.connect(local_stack.stack.database)
+    with local_stack.frozen("postgres"):
+        asked = asyncio.create_task(connection.fetchval("SELECT 1"))
+        answered, _ = await asyncio.wait({asked}, timeout=0.2)
+        assert not answered
+    assert await asyncio.wait_for(asked, LIMIT) == 1
+    await connection.close()
