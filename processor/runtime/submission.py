@@ -43,7 +43,8 @@ class Unfit(ValueError):  # noqa: N818 - a sentence that becomes a SubmitError's
         self.too_large = too_large
 
 
-def _new_id() -> JobId:
+def new_id() -> JobId:
+    """A new job's id, or a batch's: ordered by time."""
     # The system's randomness: a program's own seed, or a fork, must not make two ids the same.
     return JobId(uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10)) >> 6))
 
@@ -69,7 +70,7 @@ class Submission:
     caller: Caller = _NOBODY
     trace: Trace | None = None
     """The trace it belongs to; the active one of OpenTelemetry where none is given."""
-    id: JobId = field(default_factory=_new_id)
+    id: JobId = field(default_factory=new_id)
     """Given only to submit again what another process made; a dedupe key goes before it."""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,122 @@
+"""How does a client learn of a job's state, and never hear *unknown* of what it submitted?
+
+The history lags behind the log. An answer that would deny a job is therefore given only once the
+history has passed the place where that job would stand: the acknowledged place of what this client
+submitted itself, else the ends of all lanes as they stood when it was asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import from_json
+
+from processor.domain.errors import JobNotComplete, JobNotFound, Unavailable
+from processor.domain.job import ENDED, State
+from processor.domain.priority import LANES
+from processor.ports.log import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from processor.domain.ids import JobId
+    from processor.domain.status import JobStatus
+    from processor.domain.topics import Topics
+    from processor.ports.clock import Clock
+    from processor.ports.history import History
+    from processor.runtime.acknowledged import Acknowledged
+
+    Ends = Callable[[], Awaitable[Mapping[Place, int]]]
+
+PATIENCE: Final = 2.0
+"""Seconds that an answer waits for the history to come so far."""
+
+_SHORTEST, _LONGEST = 0.005, 0.1
+
+
+def places_of(topics: Topics, partitions: int) -> list[Place]:
+    """Every partition of every lane."""
+    return [Place(topics.lane(lane), number) for lane in LANES for number in range(partitions)]
+
+
+class Asker:
+    """Answers what became of a job; `ends` tells where the lanes end now."""
+
+    def __init__(
+        self,
+        history: History,
+        acknowledged: Acknowledged,
+        ends: Ends,
+        clock: Clock,
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._history = history
+        self._acknowledged = acknowledged
+        self._ends = ends
+        self._clock = clock
+        self._patience = patience
+
+    async def status(self, job: JobId) -> JobStatus:
+        """What is known of a job.
+
+        Of what this client submitted it is never unknown: where the history does not come so far
+        in time, the answer is `queued` and `as_of` says when that was true. Of any other job
+        raises `JobNotFound`, or `Unavailable` where the history is too far behind to deny it.
+        """
+        found = await self._history.status(job)
+        if found is not None:
+            return found
+        own = self._acknowledged.find(job)
+        awaited = await self._ends() if own is None else {own.place: own.offset + 1}
+        behind = await self._wait_for(awaited)
+        found = await self._history.status(job)
+        if found is None and own is not None:
+            found = own.status(job)
+        if found is not None:
+            return found
+        if behind:
+            raise Unavailable(
+                f"whether there is a job {job} is not known yet: the history is behind in"
+                f" {behind} of {len(awaited)} partitions; is a projector running?"
+            )
+        raise JobNotFound(f"there is no job {job}")
+
+    async def result(self, job: JobId, timeout: float) -> Any:  # noqa: ANN401 - whatever it returned
+        """What the handler returned, once the job is complete.
+
+        Raises `JobNotComplete` when the job failed, was cancelled, or has not ended in time.
+        """
+        deadline = self._clock.monotonic() + timeout
+        pause = _SHORTEST
+        status = await self.status(job)
+        while status.state not in ENDED:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                raise JobNotComplete(f"job {job} is still {status.state} after {timeout:g} s")
+            await self._clock.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST)
+            status = await self._history.status(job) or status
+        if status.state is not State.COMPLETE:
+            raise JobNotComplete(f"job {job} {_ended(status)}")
+        return from_json(status.result or b"null")
+
+    async def _wait_for(self, awaited: Mapping[Place, int]) -> int:
+        """Wait until the history has passed these offsets; how many places it has not."""
+        deadline = self._clock.monotonic() + self._patience
+        pause = _SHORTEST
+        behind = [place for place, end in awaited.items() if end > 0]
+        while True:
+            behind = [place for place in behind if await self._history.seen(place) < awaited[place]]
+            left = deadline - self._clock.monotonic()
+            if not behind or left <= 0:
+                return len(behind)
+            await self._clock.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST)
+
+
+def _ended(status: JobStatus) -> str:
+    error = status.current.error
+    if status.state is State.CANCELLED or error is None:
+        return f"was {status.state}" if status.state is State.CANCELLED else str(status.state)
+    return f"failed: {error.reason}: {error.message}"

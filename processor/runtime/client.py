@@ -1,0 +1,182 @@
+"""How does a producer submit jobs, and learn what became of them?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, Iterable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final, overload
+
+from processor.domain.errors import ConfigurationError, InvalidSubmission, SubmitError
+from processor.domain.priority import Priority
+from processor.runtime.checking import check, chunks_of
+from processor.runtime.submission import Submission, new_id
+from processor.runtime.submitting import Terms
+from processor.runtime.trace_context import active_trace
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from processor.domain.ids import JobId
+    from processor.domain.status import JobStatus
+    from processor.runtime.asking import Asker
+    from processor.runtime.checking import Chunk, Submissions
+    from processor.runtime.submitting import Submitter
+
+SUBMIT_TIMEOUT: Final = 10.0
+RESULT_TIMEOUT: Final = 10.0
+AT_ONCE: Final = 2
+"""Chunks under way: one is acknowledged while the next is encoded."""
+
+
+class Client:
+    """Submits jobs and asks for their status, on ports; without a history it only submits."""
+
+    def __init__(self, submitter: Submitter, asker: Asker | None = None) -> None:
+        self._submitter = submitter
+        self._asker = asker
+
+    @overload
+    async def submit(
+        self,
+        submissions: Submission,
+        *,
+        priority: Priority | None = None,
+        batch: UUID | None = None,
+        timeout: float = SUBMIT_TIMEOUT,
+    ) -> JobId: ...
+
+    @overload
+    async def submit(
+        self,
+        submissions: Iterable[Submission] | AsyncIterable[Submission],
+        *,
+        priority: Priority | None = None,
+        batch: UUID | None = None,
+        timeout: float = SUBMIT_TIMEOUT,
+    ) -> list[JobId]: ...
+
+    async def submit(
+        self,
+        submissions: Submission | Submissions,
+        *,
+        priority: Priority | None = None,
+        batch: UUID | None = None,
+        timeout: float = SUBMIT_TIMEOUT,
+    ) -> JobId | list[JobId]:
+        """Append one submission, or many that share a batch; returns once they are acknowledged.
+
+        Of a list or tuple every submission is checked before the first is sent; any other iterable
+        is read and checked piece by piece, in constant memory but for the ids. `priority` counts
+        for submissions without one of their own. `timeout` (seconds) is for each piece.
+
+        Raises `InvalidSubmission` or `SubmissionTooLarge` for the first that does not fit, and
+        `SubmitError` with the ids that are not known to be appended. Submitting the same objects
+        again is harmless.
+        """
+        priority = Priority.NORMAL if priority is None else priority
+        _check_priority(priority)
+        if isinstance(submissions, Submission):
+            terms = Terms(priority, batch, active_trace(), timeout)
+            unknown = await self._submitter.send([check(submissions)], terms)
+            _raise_for(unknown, 1)
+            return submissions.id
+        terms = Terms(priority, batch or new_id(), active_trace(), timeout)
+        return await self._submit_many(submissions, terms)
+
+    async def status(self, job_id: JobId) -> JobStatus:
+        """What is known of a job; never *unknown* for what this client submitted.
+
+        Waits a little for the history to come so far. Raises `JobNotFound`.
+        """
+        return await self._asking().status(job_id)
+
+    async def result(self, job_id: JobId, timeout: float = RESULT_TIMEOUT) -> Any:  # noqa: ANN401 - whatever the handler returned
+        """Wait for the job's end, at most `timeout` seconds; what its handler returned.
+
+        Raises `JobNotComplete` when it failed, was cancelled or has not ended, `JobNotFound`.
+        """
+        return await self._asking().result(job_id, timeout)
+
+    def _asking(self) -> Asker:
+        if self._asker is None:
+            raise ConfigurationError(
+                "JOBS_DATABASE is not set: submitting needs only Kafka, a status needs the database"
+            )
+        return self._asker
+
+    async def _submit_many(self, submissions: Submissions, terms: Terms) -> list[JobId]:
+        batch = _Batch(self._submitter, terms)
+        try:
+            async with aclosing(chunks_of(submissions)) as chunks:
+                async for chunk in chunks:
+                    await batch.send(chunk)
+                    if batch.unknown and not isinstance(submissions, Sequence):
+                        break
+            await batch.settle()
+        except SubmitError as refused:
+            await batch.settle()
+            raise batch.told_with(refused) from None
+        except Exception:
+            await batch.settle()
+            raise
+        finally:
+            batch.give_up()
+        _raise_for(batch.unknown, len(batch.ids))
+        return batch.ids
+
+
+class _Batch:
+    """The pieces of one call: what was sent of them, and what is not known to be appended."""
+
+    def __init__(self, submitter: Submitter, terms: Terms) -> None:
+        self._submitter = submitter
+        self._terms = terms
+        self._under_way: deque[asyncio.Task[dict[UUID, str]]] = deque()
+        self.ids: list[JobId] = []
+        self.unknown: dict[UUID, str] = {}
+
+    async def send(self, chunk: Chunk) -> None:
+        """Begin to send a piece; after a failure nothing more is sent."""
+        self.ids += [one.submission.id for one in chunk]
+        if self.unknown:
+            self.unknown.update({one.submission.id: "not sent" for one in chunk})
+            return
+        task = asyncio.create_task(self._submitter.send(chunk, self._terms))
+        self._under_way.append(task)
+        await asyncio.sleep(0)
+        if len(self._under_way) >= AT_ONCE:
+            self.unknown.update(await self._under_way.popleft())
+
+    async def settle(self) -> None:
+        """Wait for what is under way."""
+        while self._under_way:
+            self.unknown.update(await self._under_way.popleft())
+
+    def give_up(self) -> None:
+        """Leave unknown what is still under way."""
+        for task in self._under_way:
+            task.cancel()
+
+    def told_with(self, refused: SubmitError) -> SubmitError:
+        """The refusal, with what became of the pieces before it."""
+        appended = len(self.ids) - len(self.unknown)
+        message = f"{refused}; {appended:,} before it are appended" if self.ids else str(refused)
+        return type(refused)(message, self.unknown | refused.unknown)
+
+
+def _check_priority(priority: object) -> None:
+    if not isinstance(priority, Priority):
+        raise InvalidSubmission(f"the priority must be a Priority, not {priority!r}", {})
+
+
+def _raise_for(unknown: dict[UUID, str], of: int) -> None:
+    if not unknown:
+        return
+    job, why = next(iter(unknown.items()))
+    raise SubmitError(
+        f"{len(unknown):,} of {of:,} submissions are not known to be appended, the first is"
+        f" {job}: {why}",
+        unknown,
+    )
