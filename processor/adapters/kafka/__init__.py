@@ -1,0 +1,4 @@
+"""How do we speak to Apache Kafka?
+
+Every client is made, started and ended here, within bounded times, and carries raw bytes.
+"""
