@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from processor.adapters.avro import outcome_by_hand, submission_by_hand
 from processor.adapters.avro.dead_letters import (
     dead_letter_fields,
     dead_letter_of,
@@ -36,20 +37,42 @@ class AvroCodec:
     def __init__(
         self, written: Mapping[str, int] | None = None, schemas: Schemas | None = None
     ) -> None:
-        self._form = SingleObject(load() if schemas is None else schemas, written)
+        form = SingleObject(load() if schemas is None else schemas, written)
+        self._form = form
+        self._submission_by_hand = form.schema_written("Submission").mark == submission_by_hand.MARK
+        self._outcome_by_hand = (
+            form.schema_written("Outcome").mark == outcome_by_hand.MARK
+            and form.schema_written("Started").mark == outcome_by_hand.STARTED_MARK
+            and form.schema_written("Completed").mark == outcome_by_hand.COMPLETED_MARK
+        )
 
     def encode_submission(self, record: SubmissionRecord) -> bytes:
         """A lane's record."""
+        if self._submission_by_hand:
+            try:
+                return submission_by_hand.encode(record)
+            except submission_by_hand.UNUSUAL:
+                pass  # the general way writes it, or says what is wrong
         return self._form.write("Submission", submission_fields(record))
 
     def decode_submission(self, value: bytes) -> SubmissionRecord:
         """A lane's record; raises `Undecodable`."""
+        if value.startswith(submission_by_hand.MARK):
+            try:
+                return submission_by_hand.decode(value)
+            except submission_by_hand.UNUSUAL:
+                pass  # the general way reads it, or says what is wrong
         fields = self._form.read("Submission", value)
         with _values_of_ours("Submission"):
             return submission_of(fields)
 
     def encode_outcome(self, outcome: Outcome) -> bytes:
         """What the ledger stores and the journal carries."""
+        if self._outcome_by_hand:
+            try:
+                return outcome_by_hand.encode(outcome)
+            except outcome_by_hand.UNUSUAL:
+                pass  # the general way writes it, or says what is wrong
         return self._form.write("Outcome", outcome_fields(self._form, outcome))
 
     def encode_live(self, live: Live) -> bytes:

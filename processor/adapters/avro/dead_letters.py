@@ -16,10 +16,9 @@ from processor.adapters.avro.fields import (
     trace_fields,
     trace_of,
 )
-from processor.adapters.avro.identities import uuid_of
+from processor.adapters.avro.identities import job_of, uuid_of
 from processor.domain.dead_letter import AttemptError, DeadLetterFact, DeadLetterKind, JobFailed
 from processor.domain.events import Reason
-from processor.domain.ids import JobId
 from processor.domain.priority import Priority
 from processor.domain.submission import Caller
 
@@ -62,7 +61,7 @@ def dead_letter_of(fields: dict[str, Any]) -> DeadLetterFact:
     lane, reason, caller = fields["lane"], fields["reason"], fields["caller"]
     return DeadLetterFact(
         kind=DeadLetterKind(fields["kind"]),
-        job=JobId(uuid_of(fields["job"])),
+        job=job_of(fields["job"]),
         generation=fields["generation"],
         at=moment(fields["at"]),
         tenant=fields["tenant"],
@@ -113,7 +112,7 @@ def job_failed_fields(event: JobFailed) -> dict[str, Any]:
 def job_failed_of(fields: dict[str, Any]) -> JobFailed:
     """The news that a job has failed, of its fields; raises `ValueError`."""
     return JobFailed(
-        job=JobId(uuid_of(fields["job"])),
+        job=job_of(fields["job"]),
         generation=fields["generation"],
         type=fields["type"],
         tenant=fields["tenant"],

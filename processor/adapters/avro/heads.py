@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from processor.adapters.avro.identities import uuid_of
+from processor.adapters.avro.identities import job_of
 from processor.adapters.avro.schemas import MARK_BYTES
-from processor.domain.ids import JobId
 from processor.ports.codec import Undecodable
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from processor.domain.ids import JobId
 
 _JOB_ENDS = MARK_BYTES + 16
 _LONGEST = 10
@@ -37,7 +36,7 @@ class OutcomeHead(NamedTuple):
 def job_and_generation(value: bytes) -> tuple[JobId, int]:
     """The two first fields of a Submission, Outcome or Live; raises `Undecodable`."""
     generation, _ = _number(value, _JOB_ENDS)
-    return JobId(_job(value)), generation
+    return job_of(value[MARK_BYTES:_JOB_ENDS]), generation
 
 
 def outcome_head(value: bytes) -> OutcomeHead:
@@ -53,11 +52,7 @@ def outcome_head(value: bytes) -> OutcomeHead:
         end = value[place : place + length].decode()
     except UnicodeDecodeError as fault:
         raise Undecodable("the record's head is no text") from fault
-    return OutcomeHead(JobId(_job(value)), generation, timeline, upto, at, end)
-
-
-def _job(value: bytes) -> UUID:
-    return uuid_of(value[MARK_BYTES:_JOB_ENDS])
+    return OutcomeHead(job_of(value[MARK_BYTES:_JOB_ENDS]), generation, timeline, upto, at, end)
 
 
 def _number(value: bytes, place: int) -> tuple[int, int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from uuid import UUID, SafeUUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from processor.domain.ids import JobId
 
 # The slots of UUID, set directly: three times as fast as UUID(bytes=…), which is called twice for
 # every submission read.
@@ -22,3 +24,7 @@ def uuid_of(raw: bytes) -> UUID:
     _set_int(identity, int.from_bytes(raw))
     _set_safety(identity, _UNKNOWN)
     return identity
+
+
+job_of: Final = cast("Callable[[bytes], JobId]", uuid_of)
+"""The same as a job's id; to say `JobId(…)` costs a call."""

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from processor.adapters.avro.events import decode_event, encode_event, kind_of, time_of
 from processor.adapters.avro.fields import moment, optional_bytes, optional_id
-from processor.adapters.avro.identities import uuid_of
+from processor.adapters.avro.identities import job_of
 from processor.domain.events import Progressed, Started
-from processor.domain.ids import JobId
 from processor.domain.outcome import Outcome
 from processor.domain.priority import Priority
 from processor.domain.status import Live
@@ -46,7 +45,7 @@ def outcome_of(form: SingleObject, fields: dict[str, Any]) -> Outcome:
     """The outcome of its fields; raises `Undecodable` or `ValueError`."""
     moment(fields["at"])
     return Outcome(
-        job=JobId(uuid_of(fields["job"])),
+        job=job_of(fields["job"]),
         generation=fields["generation"],
         timeline=fields["timeline"],
         type=fields["type"],
@@ -90,4 +89,4 @@ def live_of(form: SingleObject, fields: dict[str, Any]) -> Live:
     progress = None
     if told is not None:
         progress = Progressed(moment(told["at"]), told["percent"], told["note"])
-    return Live(JobId(uuid_of(fields["job"])), fields["generation"], started, progress)
+    return Live(job_of(fields["job"]), fields["generation"], started, progress)

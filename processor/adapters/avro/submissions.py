@@ -14,8 +14,7 @@ from processor.adapters.avro.fields import (
     trace_fields,
     trace_of,
 )
-from processor.adapters.avro.identities import uuid_of
-from processor.domain.ids import JobId
+from processor.adapters.avro.identities import job_of, uuid_of
 from processor.domain.limits import NAME_BYTES
 from processor.domain.priority import Priority
 from processor.domain.submission import Caller, Replay, SubmissionRecord
@@ -55,7 +54,7 @@ def submission_of(fields: dict[str, Any]) -> SubmissionRecord:
     caller = fields["caller"]
     parent = fields["parent"]
     return SubmissionRecord(
-        job=JobId(uuid_of(fields["job"])),
+        job=job_of(fields["job"]),
         type=_name(fields["type"]),
         payload=fields["payload"],
         entity=_name(fields["entity"]),
@@ -69,7 +68,7 @@ def submission_of(fields: dict[str, Any]) -> SubmissionRecord:
         attempts=_optional_count(fields["attempts"]),
         caller=Caller() if caller is None else caller_of(caller),
         trace=trace_of(fields["trace"]),
-        parent=None if parent is None else JobId(uuid_of(parent)),
+        parent=None if parent is None else job_of(parent),
         replay=_replay_of(fields["replay"]),
     )
 
