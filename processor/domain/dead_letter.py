@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from processor.domain.events import Discarded, Failed, Retrying, Started
 from processor.domain.ids import dead_letter_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
-    from processor.domain.events import ErrorDetail, Reason
+    from processor.domain.events import Durable, ErrorDetail, Reason
     from processor.domain.ids import JobId
+    from processor.domain.outcome import Outcome
     from processor.domain.priority import Priority
-    from processor.domain.submission import Caller, Trace
+    from processor.domain.submission import Caller, SubmissionRecord, Trace
 
 
 class DeadLetterKind(StrEnum):
@@ -95,3 +98,85 @@ class JobFailed:
     at: int
     event_id: UUID
     """By which a subscriber recognises a copy."""
+
+
+def died(
+    outcome: Outcome, submission: SubmissionRecord | None, topic: str
+) -> DeadLetterFact | None:
+    """The fact that a failed outcome makes; None for an outcome that did not fail.
+
+    `submission` is the outcome's own, decoded; None where it cannot be. `topic` names its lane.
+    """
+    end = outcome.end
+    if not isinstance(end, Failed):
+        return None
+    runs = [event for event in outcome.events if isinstance(event, Started)]
+    last = runs[-1] if runs else None
+    asked = submission.trace if submission else None
+    return DeadLetterFact(
+        kind=DeadLetterKind.DIED,
+        job=outcome.job,
+        generation=outcome.generation,
+        at=end.at,
+        tenant=outcome.tenant,
+        entity=outcome.entity,
+        type=outcome.type,
+        lane=outcome.lane,
+        reason=end.reason,
+        place=end.error.place,
+        errors=errors_of(outcome.events),
+        submission=outcome.submission,
+        caller=submission.caller if submission else None,
+        trace=last.trace or asked if last else asked,
+        release=last.release if last else "",
+        worker=last.worker if last else "",
+        topic=topic,
+        partition=outcome.partition,
+        offset=outcome.offset,
+        started_at=runs[0].at if runs else None,
+    )
+
+
+def errors_of(events: Sequence[Durable]) -> tuple[AttemptError, ...]:
+    """The error of every attempt that failed, in order."""
+    return tuple(
+        AttemptError(event.at, event.attempt, event.error)
+        for event in events
+        if isinstance(event, Retrying | Failed)
+    )
+
+
+def replayed(record: SubmissionRecord, at: int) -> DeadLetterFact | None:
+    """The fact that a replay's record makes; None for a first generation or a strange letter.
+
+    The generation that died is the one whose letter the replay names: a discard may stand between.
+    """
+    replay = record.replay
+    if replay is None:
+        return None
+    for generation in range(record.generation - 1, 0, -1):
+        if dead_letter_id(record.job, generation) == replay.dead_letter:
+            return DeadLetterFact(
+                kind=DeadLetterKind.REPLAYED,
+                job=record.job,
+                generation=generation,
+                at=at,
+                actor=replay.actor,
+                because=replay.because,
+            )
+    return None
+
+
+def discarded(outcome: Outcome) -> DeadLetterFact | None:
+    """The fact that a discard makes, which is an outcome of the generation after the dead one."""
+    end = outcome.end
+    if not isinstance(end, Discarded):
+        return None
+    return DeadLetterFact(
+        kind=DeadLetterKind.DISCARDED,
+        job=outcome.job,
+        generation=outcome.generation - 1,
+        at=end.at,
+        actor=end.actor,
+        because=end.because,
+    )

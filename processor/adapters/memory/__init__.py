@@ -1,0 +1,1 @@
+"""The same ports in dictionaries, for tests and for a first try."""

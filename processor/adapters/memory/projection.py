@@ -1,0 +1,132 @@
+"""What would the projections' tables hold, without a database?"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from processor.ports.projection import (
+    AsideRow,
+    Batch,
+    Closing,
+    HistoryRow,
+    JobRecords,
+    LetterGroup,
+    LetterQuery,
+    LetterRow,
+    LiveRow,
+    Move,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from uuid import UUID
+
+    from processor.domain.ids import JobId
+    from processor.ports.log import Place
+
+PAGE = 500
+
+
+class MemoryProjections:
+    """`Projections`, `HistoryRows` and `LetterRows` over dictionaries; a write is one step."""
+
+    def __init__(self) -> None:
+        self.checkpoints: dict[tuple[str, Place], int] = {}
+        self.history: dict[tuple[bytes, int, int, int], HistoryRow] = {}
+        self.live: dict[bytes, LiveRow] = {}
+        self.letters: dict[tuple[bytes, int], LetterRow] = {}
+        self.aside: dict[tuple[str, int, int], AsideRow] = {}
+
+    async def begin(self, projection: str, starts: Mapping[Place, int]) -> Mapping[Place, int]:
+        """See `Projections`."""
+        return {
+            place: self.checkpoints.setdefault((projection, place), start)
+            for place, start in starts.items()
+        }
+
+    async def write(self, projection: str, moves: Sequence[Move], batch: Batch) -> bool:
+        """See `Projections`."""
+        if any(self.checkpoints.get((projection, one.place)) != one.before for one in moves):
+            return False
+        for move in moves:
+            self.checkpoints[projection, move.place] = move.after
+        for row in batch.history:
+            self.history.setdefault((row.job, row.generation, row.timeline, row.upto), row)
+        for told in batch.live:
+            self.live[told.job] = max(told, self.live.get(told.job, told), key=_newness)
+        for letter in batch.letters:
+            key = (letter.job, letter.generation)
+            self.letters[key] = _added(self.letters.get(key), letter)
+        for kept in batch.aside:
+            self.aside.setdefault(kept[:3], kept)
+        for kept in batch.recovered:
+            self.aside.pop(kept[:3], None)
+        return True
+
+    async def kept_aside(self, topics: Collection[str], after: AsideRow | None) -> list[AsideRow]:
+        """See `Projections`."""
+        rows = (self.aside[key] for key in sorted(self.aside))
+        return [
+            row for row in rows if row.topic in topics and (after is None or row[:3] > after[:3])
+        ][:PAGE]
+
+    async def of(self, job: JobId) -> JobRecords:
+        """See `HistoryRows`."""
+        live = self.live.get(job.bytes)
+        return JobRecords(
+            [row for row in self.history.values() if row.job == job.bytes],
+            [] if live is None else [live],
+        )
+
+    async def checkpoint(self, projection: str, place: Place) -> int | None:
+        """See `HistoryRows`."""
+        return self.checkpoints.get((projection, place))
+
+    async def by_id(self, dead_letter: UUID) -> LetterRow | None:
+        """See `LetterRows`."""
+        return next((row for row in self.letters.values() if row.id == dead_letter), None)
+
+    async def open(self, query: LetterQuery) -> list[LetterRow]:
+        """See `LetterRows`."""
+        rows = sorted(filter(_is_open, self.letters.values()), key=_turn)
+        return [row for row in rows if _matches(row, query)][: query.limit]
+
+    async def groups(self) -> list[LetterGroup]:
+        """See `LetterRows`."""
+        deaths: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for row in filter(_is_open, self.letters.values()):
+            deaths[row.type or "", row.place or ""].append(row.died_at or 0)
+        sizes = Counter({group: len(times) for group, times in deaths.items()})
+        return [
+            LetterGroup(*group, size, min(deaths[group]), max(deaths[group]))
+            for group, size in sorted(sizes.items(), key=lambda one: (-one[1], one[0]))
+        ]
+
+
+def _newness(row: LiveRow) -> tuple[int, int, int]:
+    return row.generation, row.run, row.at
+
+
+def _added(known: LetterRow | None, told: LetterRow) -> LetterRow:
+    if known is None:
+        return told
+    died = known if known.body is not None else told
+    closings = {known.closed, told.closed}
+    closed = next((one for one in Closing if one in closings), None)
+    return died._replace(closed=closed)
+
+
+def _is_open(row: LetterRow) -> bool:
+    return row.closed is None and row.body is not None
+
+
+def _turn(row: LetterRow) -> tuple[int, UUID]:
+    return row.died_at or 0, row.id
+
+
+def _matches(row: LetterRow, query: LetterQuery) -> bool:
+    wanted = ((query.type, row.type), (query.place, row.place), (query.tenant, row.tenant))
+    if any(want is not None and want != has for want, has in wanted):
+        return False
+    return query.after is None or _turn(row) > _turn(query.after)

@@ -1,0 +1,1 @@
+"""How do ownership, ledger and the jobs' transactions stand in PostgreSQL?"""

@@ -1,0 +1,267 @@
+"""How do the projections' tables stand in PostgreSQL?
+
+One transaction a batch. The advance of the checkpoints comes first: it locks their rows, so that of
+two projectors the second waits, finds them moved and writes nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+from asyncpg.pgproto import pgproto
+
+from processor.ports.ledger import Fault
+from processor.ports.projection import (
+    AsideRow,
+    Batch,
+    HistoryRow,
+    JobRecords,
+    LetterRow,
+    LiveRow,
+    Move,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+
+    from processor.domain.ids import JobId
+    from processor.ports.log import Place
+
+PAGE: Final = 500
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+FAULTS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+BEGIN: Final = """
+INSERT INTO jobs.checkpoint (projection, topic, partition, next)
+SELECT $1, * FROM unnest($2::text[], $3::smallint[], $4::bigint[]) ORDER BY 1, 2, 3
+ON CONFLICT DO NOTHING
+"""
+CHECKPOINTS: Final = """
+SELECT next
+FROM unnest($2::text[], $3::smallint[]) WITH ORDINALITY AS place (topic, partition, turn)
+JOIN jobs.checkpoint USING (topic, partition) WHERE projection = $1 ORDER BY turn
+"""
+ADVANCE: Final = """
+WITH mine AS (
+    SELECT held.topic, held.partition, move.after
+    FROM jobs.checkpoint held
+    JOIN unnest($2::text[], $3::smallint[], $4::bigint[], $5::bigint[])
+        AS move (topic, partition, before, after) USING (topic, partition)
+    WHERE held.projection = $1 AND held.next = move.before
+    ORDER BY held.topic, held.partition
+    FOR UPDATE OF held
+)
+UPDATE jobs.checkpoint held SET next = mine.after FROM mine
+WHERE held.projection = $1 AND (held.topic, held.partition) = (mine.topic, mine.partition)
+RETURNING 1
+"""
+HISTORY: Final = """
+INSERT INTO jobs.history
+    (job, generation, timeline, upto, partition, at_offset, at, ended_at, body)
+SELECT job, generation, timeline, upto, partition, at_offset,
+    timestamptz 'epoch' + at * interval '1 microsecond',
+    timestamptz 'epoch' + ended_at * interval '1 microsecond', body
+FROM unnest($1::uuid[], $2::smallint[], $3::integer[], $4::smallint[], $5::smallint[],
+    $6::bigint[], $7::bigint[], $8::bigint[], $9::bytea[])
+    AS row (job, generation, timeline, upto, partition, at_offset, at, ended_at, body)
+ON CONFLICT DO NOTHING
+"""
+LIVE: Final = """
+INSERT INTO jobs.live AS known (job, generation, runs, at, body)
+SELECT DISTINCT ON (job) job, generation, runs,
+    timestamptz 'epoch' + at * interval '1 microsecond', body
+FROM unnest($1::uuid[], $2::smallint[], $3::integer[], $4::bigint[], $5::bytea[])
+    AS row (job, generation, runs, at, body)
+ORDER BY job, generation DESC, runs DESC, at DESC
+ON CONFLICT (job) DO UPDATE SET
+    generation = excluded.generation, runs = excluded.runs, at = excluded.at, body = excluded.body
+WHERE (known.generation, known.runs, known.at)
+    < (excluded.generation, excluded.runs, excluded.at)
+"""
+LETTER: Final = """
+INSERT INTO jobs.dead_letter AS known
+    (job, generation, id, died_at, closed, tenant, type, place, body)
+VALUES ($1, $2, $3, timestamptz 'epoch' + coalesce($4::bigint, 0) * interval '1 microsecond',
+    $5::text::"char", $6, coalesce($7, ''), coalesce($8, ''), $9)
+ON CONFLICT (job, generation) DO UPDATE SET
+    closed = CASE WHEN 'r' IN (known.closed, excluded.closed) THEN 'r'
+        ELSE coalesce(known.closed, excluded.closed) END,
+    died_at = CASE WHEN known.body IS NULL THEN excluded.died_at ELSE known.died_at END,
+    tenant = CASE WHEN known.body IS NULL THEN excluded.tenant ELSE known.tenant END,
+    type = CASE WHEN known.body IS NULL THEN excluded.type ELSE known.type END,
+    place = CASE WHEN known.body IS NULL THEN excluded.place ELSE known.place END,
+    body = coalesce(known.body, excluded.body)
+"""
+ASIDE: Final = """
+INSERT INTO jobs.aside (topic, partition, at_offset, at, body)
+SELECT topic, partition, at_offset, timestamptz 'epoch' + at * interval '1 microsecond', body
+FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bytea[])
+    AS row (topic, partition, at_offset, at, body)
+ON CONFLICT DO NOTHING
+"""
+RECOVERED: Final = """
+DELETE FROM jobs.aside kept USING unnest($1::text[], $2::smallint[], $3::bigint[])
+    AS row (topic, partition, at_offset)
+WHERE (kept.topic, kept.partition, kept.at_offset) = (row.topic, row.partition, row.at_offset)
+"""
+KEPT_ASIDE: Final = """
+SELECT topic, partition, at_offset, at, body FROM jobs.aside
+WHERE topic = ANY ($1::text[])
+    AND ($2::text IS NULL OR (topic, partition, at_offset) > ($2, $3, $4))
+ORDER BY topic, partition, at_offset LIMIT $5
+"""
+OF_JOB: Final = """
+SELECT generation, timeline, upto, partition, at_offset, at, ended_at, body
+FROM jobs.history WHERE job = $1
+UNION ALL
+SELECT generation, NULL, NULL, NULL, runs, at, NULL, body FROM jobs.live WHERE job = $1
+"""
+
+
+class PostgresProjections:
+    """`Projections` and `HistoryRows` over a pool of connections."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+
+    async def begin(self, projection: str, starts: Mapping[Place, int]) -> Mapping[Place, int]:
+        """See `Projections`."""
+        topics, partitions = [one.topic for one in starts], [one.partition for one in starts]
+        async with connected(self._pool) as connection:
+            await connection.execute(BEGIN, projection, topics, partitions, list(starts.values()))
+            rows = await connection.fetch(CHECKPOINTS, projection, topics, partitions)
+        return {place: row["next"] for place, row in zip(starts, rows, strict=True)}
+
+    async def write(self, projection: str, moves: Sequence[Move], batch: Batch) -> bool:
+        """See `Projections`."""
+        async with connected(self._pool) as connection:
+            transaction = connection.transaction(isolation="read_committed")
+            await transaction.start()
+            try:
+                stands = await _advance(connection, projection, moves)
+                if stands:
+                    await _insert(connection, batch)
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await (transaction.commit() if stands else transaction.rollback())
+            return stands
+
+    async def kept_aside(self, topics: Collection[str], after: AsideRow | None) -> list[AsideRow]:
+        """See `Projections`."""
+        last = after[:3] if after else (None, None, None)
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(KEPT_ASIDE, list(topics), *last, PAGE)
+        return [
+            AsideRow(topic, partition, offset, microseconds(at), body)
+            for topic, partition, offset, at, body in rows
+        ]
+
+    async def of(self, job: JobId) -> JobRecords:
+        """See `HistoryRows`."""
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(OF_JOB, job)
+        history: list[HistoryRow] = []
+        live: list[LiveRow] = []
+        for generation, timeline, upto, partition, number, at, ended_at, body in rows:
+            when = microseconds(at)
+            if timeline is None:
+                live.append(LiveRow(job.bytes, generation, number, when, body))
+                continue
+            place = (job.bytes, generation, timeline, upto, partition, number)
+            ended = None if ended_at is None else microseconds(ended_at)
+            history.append(HistoryRow(*place, when, ended, body))
+        return JobRecords(history, live)
+
+    async def checkpoint(self, projection: str, place: Place) -> int | None:
+        """See `HistoryRows`."""
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(CHECKPOINTS, projection, [place.topic], [place.partition])
+        return rows[0]["next"] if rows else None
+
+
+async def _advance(connection: Any, projection: str, moves: Sequence[Move]) -> bool:  # noqa: ANN401
+    if not moves:
+        return True
+    rows = await connection.fetch(
+        ADVANCE,
+        projection,
+        [move.place.topic for move in moves],
+        [move.place.partition for move in moves],
+        [move.before for move in moves],
+        [move.after for move in moves],
+    )
+    return len(rows) == len(moves)
+
+
+async def _insert(connection: Any, batch: Batch) -> None:  # noqa: ANN401 - a pooled asyncpg connection
+    if batch.history:
+        jobs, *rest = columns(batch.history)
+        await connection.execute(HISTORY, [*map(pgproto.UUID, jobs)], *rest)
+    if batch.live:
+        jobs, *rest = columns(batch.live)
+        await connection.execute(LIVE, [*map(pgproto.UUID, jobs)], *rest)
+    if batch.letters:
+        await connection.executemany(LETTER, [*map(_letter, _in_order(batch.letters))])
+    if batch.aside:
+        await connection.execute(ASIDE, *columns(batch.aside))
+    if batch.recovered:
+        await connection.execute(RECOVERED, *columns(row[:3] for row in batch.recovered))
+
+
+def columns(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows turned by a quarter, as `unnest` takes them."""
+    return [*zip(*rows, strict=True)]
+
+
+def _in_order(letters: Sequence[LetterRow]) -> list[LetterRow]:
+    """By key: whoever else writes letters locks them in the same order."""
+    return sorted(letters, key=lambda row: (row.job, row.generation))
+
+
+def _letter(row: LetterRow) -> tuple[Any, ...]:
+    return (
+        pgproto.UUID(row.job),
+        row.generation,
+        row.id,
+        row.died_at,
+        row.closed,
+        _text(row.tenant),
+        _text(row.type),
+        _text(row.place),
+        row.body,
+    )
+
+
+def _text(value: str | None) -> str | None:
+    """What PostgreSQL takes: any text but one with a zero byte."""
+    return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def microseconds(at: datetime) -> int:
+    """Since the epoch."""
+    return (at - EPOCH) // MICROSECOND
+
+
+@asynccontextmanager
+async def connected(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Any]:
+    """A connection; what the infrastructure does to it is raised as `Fault`."""
+    try:
+        async with pool.acquire() as connection:
+            yield connection
+    except FAULTS as fault:
+        raise Fault(f"the database: {fault or type(fault).__name__}") from fault

@@ -1,0 +1,70 @@
+"""Which jobs failed for good and wait for an operator?
+
+The dead-letter topic holds facts; the table of letters is their fold, whatever their order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from processor.domain.dead_letter import DeadLetterFact, DeadLetterKind
+from processor.ports.codec import Undecodable
+from processor.ports.log import Place
+from processor.ports.projection import Closing, LetterRow
+from projections.projection import Folded, Read, aside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from processor.domain.topics import Topics
+    from processor.ports.codec import Codec
+
+NAME: Final = "dead-letters"
+
+
+class DeadLetterProjection:
+    """Folds facts about dead letters into one row a letter."""
+
+    name = NAME
+
+    def __init__(self, topics: Topics, partitions: int, codec: Codec) -> None:
+        self._topics = topics
+        self._partitions = partitions
+        self._codec = codec
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """Every partition of the dead-letter topic."""
+        return [Place(self._topics.dead_letters, number) for number in range(self._partitions)]
+
+    def fold(self, fetched: Mapping[Place, Sequence[Read]]) -> Folded:
+        """Rows of letters; there is nothing to tell on."""
+        folded = Folded()
+        for place, records in fetched.items():
+            for record in records:
+                value = record.value or b""
+                try:
+                    fact = self._codec.decode_dead_letter(value)
+                except Undecodable:
+                    folded.batch.aside.append(aside(place, record))
+                    continue
+                folded.batch.letters.append(letter_of(fact, value))
+        return folded
+
+
+def letter_of(fact: DeadLetterFact, value: bytes) -> LetterRow:
+    """What one fact adds to what is known of its letter."""
+    row = LetterRow(fact.job.bytes, fact.generation, fact.id)
+    match fact.kind:
+        case DeadLetterKind.DIED:
+            return row._replace(
+                died_at=fact.at,
+                tenant=fact.tenant,
+                type=fact.type,
+                place=fact.place,
+                body=value,
+            )
+        case DeadLetterKind.REPLAYED:
+            return row._replace(closed=Closing.REPLAYED)
+        case DeadLetterKind.DISCARDED:
+            return row._replace(closed=Closing.DISCARDED)
