@@ -12,7 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from processor.adapters.kafka.topics import delete
 from processor.domain.errors import ConfigurationError
+from processor.domain.topics import Topics
+from processor.local.stack import find, running
 from processor.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,14 +53,6 @@ def stack(
 def _embedded(
     settings: Settings, say: Callable[[str], None], progress: Progress | None
 ) -> Iterator[tuple[str, str]]:
-    # Only here: a bare install has no embedded stack, and JOBS_* may name another.
-    try:
-        from processor.local.stack import find, running  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
-        raise ConfigurationError(
-            f"the embedded stack is not installed ({missing.name} is missing): install"
-            " job-processor[local], or set JOBS_KAFKA and JOBS_DATABASE"
-        ) from None
     folder = None if settings.local is None else Path(settings.local)
     if found := find(folder):
         say(f"using the stack in {found.folder}: Kafka {found.kafka} · PostgreSQL {found.database}")
@@ -69,18 +64,18 @@ def _embedded(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A run's own database and topics, and those of earlier runs that are gone."""
+    """What a run has to itself: a database and a namespace."""
 
     settings: Settings
     connection: asyncpg.Connection[Any]
     """To the run's database; while it is open, no other run drops it."""
     gone: tuple[str, ...]
-    """Namespaces whose databases were dropped: their topics are to follow."""
+    """Namespaces of earlier runs whose database and topics are no more."""
 
 
 @contextlib.asynccontextmanager
 async def made(settings: Settings) -> AsyncIterator[Place]:
-    """A new namespace and database, dropping those of earlier runs.
+    """A new namespace and database, dropping the databases and topics of earlier runs.
 
     The last run is kept so that its jobs can be asked for. Raises `ConfigurationError`.
     """
@@ -97,6 +92,8 @@ async def made(settings: Settings) -> AsyncIterator[Place]:
         finally:
             await server.close()
     try:
+        for namespace in gone:
+            await delete(settings.need_kafka(), Topics(namespace))
         yield Place(replace(settings, database=database, namespace=name), connection, gone)
     finally:
         await connection.close()

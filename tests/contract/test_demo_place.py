@@ -9,13 +9,16 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
+from processor.adapters.kafka.topics import create
 from processor.demo import tables
 from processor.demo.expectation import expect
 from processor.demo.export import Row, rows
 from processor.demo.place import made, variables
 from processor.demo.place import stack as place_of
 from processor.domain.errors import ConfigurationError
+from processor.domain.topics import Topics
 from processor.local.stack import Stack
 from processor.settings import Settings
 
@@ -57,6 +60,24 @@ async def test_a_run_keeps_its_database_until_the_next_run(settings: Settings) -
         assert first.settings.namespace in second.gone
         assert first.settings.namespace not in await databases(settings)
         assert second.settings.namespace != first.settings.namespace
+
+
+async def topics_there(settings: Settings, topics: Topics) -> set[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.need_kafka())
+    await admin.start()
+    try:
+        return set(topics.every) & set(await admin.list_topics())
+    finally:
+        await admin.close()
+
+
+async def test_the_topics_of_an_earlier_run_go_with_its_database(settings: Settings) -> None:
+    async with made(settings) as first:
+        earlier = first.settings.topics
+        await create(settings.need_kafka(), earlier, partitions=1, copies=1, in_sync=1)
+    assert await topics_there(settings, earlier) == set(earlier.every)
+    async with made(settings):
+        assert await topics_there(settings, earlier) == set()
 
 
 async def test_two_runs_at_once_leave_each_other_alone(settings: Settings) -> None:

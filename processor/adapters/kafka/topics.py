@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from processor.adapters.kafka.connection import CLIENT_ID, begin, first_line
 from processor.adapters.kafka.reader import KafkaReader
@@ -67,6 +73,19 @@ async def create(
             raise ConfigurationError(f"the topic {name} cannot be created: {why}")
     await lead(address, [Place(name, n) for name in created for n in range(partitions)])
     return created
+
+
+async def delete(address: str, topics: Topics) -> None:
+    """Delete a namespace's topics with all that is in them; those that are not there are no error.
+
+    Raises `ConfigurationError` when the cluster refuses, `Unavailable` when it does not answer.
+    """
+    async with _admin(address) as admin:
+        answer = await admin.delete_topics(list(topics.every))
+    for name, code, *_ in answer.topic_error_codes:
+        error = for_code(code)
+        if error not in (NoError, UnknownTopicOrPartitionError):
+            raise ConfigurationError(f"the topic {name} cannot be deleted: {error.__name__}")
 
 
 def settings(topics: Topics, name: str, in_sync: int) -> dict[str, str]:
