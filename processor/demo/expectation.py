@@ -60,6 +60,8 @@ class Found:
     """Jobs with an open dead letter."""
     ends: Mapping[str, int]
     """Generations in the ledger by how they ended."""
+    histories: int
+    """Jobs whose history holds their end."""
 
 
 def expect(flights: Iterable[Row]) -> Expectation:
@@ -95,6 +97,7 @@ def differences(expected: Expectation, found: Found, jobs: Sequence[UUID]) -> li
         *_unequal("different jobs among these rows", expected.fit, found.jobs),
         *_unequal("ends in the ledger: complete", expected.fit, found.ends.get("complete", 0)),
         *_unequal("ends in the ledger: failed", len(dead), found.ends.get("failed", 0)),
+        *_unequal("histories with an end", expected.flights, found.histories),
         *_unequal("ends in the ledger", expected.flights, sum(found.ends.values())),
         *(f"dead letter missing: job {job}" for job in sorted(dead - set(found.dead))),
         *(f"dead letter not expected: job {job}" for job in sorted(set(found.dead) - dead)),

@@ -28,6 +28,7 @@ def worked(flights: Sequence[Row]) -> Found:
         jobs=expectation.fit,
         dead={JOBS[place] for place in expectation.unfit},
         ends={"complete": expectation.fit, "failed": len(expectation.unfit)},
+        histories=expectation.flights,
     )
 
 
@@ -132,7 +133,7 @@ def test_an_aircraft_without_its_row_is_found(flights: list[Row]) -> None:
 
 def test_nothing_worked_differs_in_everything(flights: list[Row]) -> None:
     expectation = expect(flights)
-    nothing = Found(aircraft={}, rows=0, jobs=0, dead=set(), ends={})
+    nothing = Found(aircraft={}, rows=0, jobs=0, dead=set(), ends={}, histories=0)
     found = differences(expectation, nothing, JOBS)
     assert len(found) >= len(expectation.aircraft) + len(expectation.unfit)
     assert differences(Expectation(), nothing, []) == []

@@ -1,0 +1,84 @@
+"""How far is the run, and what has it left behind?
+
+Asked over one connection of its own. How far is a sum over a dozen rows, never a count of jobs,
+so that looking does not slow down what is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from processor.demo import tables
+from processor.demo.expectation import Found
+from processor.demo.showing import Standing
+from processor.domain.priority import LANES
+from processor.ports.ledger import Ending
+
+if TYPE_CHECKING:
+    import asyncpg
+
+# The namespace is the run's own: its positions began at 0.
+STANDING: Final = """
+SELECT sum(critical)::bigint, sum(high)::bigint, sum(normal)::bigint, sum(low)::bigint,
+    (SELECT count(*) FROM jobs.dead_letter WHERE closed IS NULL),
+    (SELECT sum(next)::bigint FROM jobs.checkpoint WHERE topic = $1)
+FROM jobs.ownership
+"""
+
+HISTORIES: Final = "SELECT count(DISTINCT job) FROM jobs.history WHERE ended_at IS NOT NULL"
+ENDS: Final = "SELECT outcome, count(*) FROM jobs.ledger GROUP BY outcome"
+DEAD: Final = "SELECT job FROM jobs.dead_letter WHERE closed IS NULL"
+WORKED: Final = """
+SELECT extract(epoch FROM max(ended_at) - min(ended_at))::float8 FROM jobs.ledger
+"""
+
+NAMES: Final = {
+    Ending.COMPLETE: "complete",
+    Ending.FAILED: "failed",
+    Ending.CANCELLED: "cancelled",
+    Ending.DISCARDED: "discarded",
+}
+
+
+class Watch:
+    """Reads the tables of the run."""
+
+    def __init__(self, connection: asyncpg.Connection[Any], journal: str) -> None:
+        self._connection = connection
+        self._journal = journal
+
+    async def standing(self, seconds: float) -> Standing:
+        """How far the run is, `seconds` after the first submission."""
+        found = await self._connection.fetchrow(STANDING, self._journal)
+        assert found is not None  # noqa: S101 - an aggregate always has its row
+        *lanes, dead_letters, projected = (value or 0 for value in found)
+        return Standing(seconds, dict(zip(LANES, lanes, strict=True)), dead_letters, projected)
+
+    async def histories(self) -> int:
+        """How many jobs' histories hold their end; counts them all."""
+        count: int = await self._connection.fetchval(HISTORIES)
+        return count
+
+    async def worked(self) -> float:
+        """Seconds from the first end to the last, by the database's clock."""
+        seconds: float | None = await self._connection.fetchval(WORKED)
+        return seconds or 0.0
+
+    async def found(self) -> Found:
+        """All that is to be compared."""
+        rows, jobs = await tables.flights(self._connection)
+        ends = await self._connection.fetch(ENDS)
+        dead = await self._connection.fetch(DEAD)
+        return Found(
+            aircraft=await tables.aircraft(self._connection),
+            rows=rows,
+            jobs=jobs,
+            dead={job for (job,) in dead},
+            ends={NAMES[_ending(outcome)]: count for outcome, count in ends},
+            histories=await self.histories(),
+        )
+
+
+def _ending(letter: str | bytes) -> Ending:
+    # The driver gives a "char" as bytes.
+    return Ending(letter.decode() if isinstance(letter, bytes) else letter)
