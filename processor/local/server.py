@@ -148,7 +148,7 @@ class Server:
         return StackError(f"{self.program.name} {what}{how}; its log: {self.program.log}")
 
 
-async def run(program: Program, entered: bytes = b"") -> None:
+async def run(program: Program, entered: bytes = b"", seconds: float = START_SECONDS) -> None:
     """Run a program to its end, `entered` as its standard input. Raises StackError."""
     with program.log.open("wb") as output:
         process = program.spawn(output, subprocess.PIPE)
@@ -158,7 +158,7 @@ async def run(program: Program, entered: bytes = b"") -> None:
             process.stdin.write(entered)
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-        async with _deadline(START_SECONDS, StackError(f"{program.name} hangs")):
+        async with _deadline(seconds, StackError(f"{program.name} hangs")):
             await _ended(process)
     finally:
         process.kill()

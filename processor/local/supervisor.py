@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from processor.domain.errors import ProcessorError
-from processor.local import kafka, postgres, state
+from processor.local import java, kafka, postgres, state
 from processor.local.account import database_folder, unprivileged
 from processor.local.ports import HOST, choose
 from processor.local.server import Server
@@ -125,7 +125,13 @@ async def _work(plan: Plan, orders: asyncio.Queue[str]) -> None:
     async with serving(plan) as servers:
         kafka_address, database = servers.addresses
         tell(ready={"kafka": kafka_address, "database": database})
-        await obey(servers, orders)
+        aside = asyncio.create_task(java.remember_classes(servers.folder, Path(plan.jars)))
+        try:
+            await obey(servers, orders)
+        finally:
+            aside.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await aside
 
 
 async def _until_over(parent: int, orders: asyncio.Queue[str]) -> None:

@@ -56,6 +56,14 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
+def private(tmp_path: Path) -> Iterator[Path]:
+    """A data folder that only its owner may enter."""
+    tmp_path.chmod(0o700)
+    yield tmp_path / "data"
+    account.forget(tmp_path / "data")
+
+
+@pytest.fixture
 def cached(tmp_path: Path) -> Path:
     """A cache with the pinned jars that a test may spoil."""
     fetched = jars.ensure(cache_folder(os.environ))
@@ -216,16 +224,17 @@ def ordinary(user: pwd.struct_passwd) -> list[str]:
 
 
 @as_root
-def test_as_root_the_database_lies_where_its_user_may_go(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    folder = tmp_path / "data"
-    with small(folder) as local:
+def test_as_root_the_database_lies_where_its_user_may_go(private: Path) -> None:
+    with small(private) as local:
         database = psutil.Process(local.processes()["postgres"])
         assert database.username() == "nobody"
         place = Path(database.cwd()).parent
         assert place.parent == account.SHELF
-        asyncio.run(remember(local.stack, "kept"))
-    account.forget(folder)
+        first = local.stack
+        asyncio.run(remember(first, "kept"))
+    with small(private):
+        assert asyncio.run(remembered(first, "kept")) == (b"kept", "kept")
+    account.forget(private)
     assert not place.exists()
 
 
