@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from processor.domain.events import Discarded, Failed, Retrying, Started
-from processor.domain.ids import dead_letter_id
+from processor.domain.ids import dead_letter_id, event_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,4 +179,30 @@ def discarded(outcome: Outcome) -> DeadLetterFact | None:
         at=end.at,
         actor=end.actor,
         because=end.because,
+    )
+
+
+def job_failed(outcome: Outcome) -> JobFailed | None:
+    """What other teams are told of a failed outcome; None for an outcome that did not fail."""
+    end = outcome.end
+    if not isinstance(end, Failed):
+        return None
+    runs = [event for event in outcome.events if isinstance(event, Started)]
+    return JobFailed(
+        job=outcome.job,
+        generation=outcome.generation,
+        type=outcome.type,
+        tenant=outcome.tenant,
+        entity=outcome.entity,
+        reason=end.reason,
+        error=end.error,
+        attempts=end.attempt,
+        dead_letter=dead_letter_id(outcome.job, outcome.generation),
+        batch=outcome.batch,
+        request_id=outcome.request_id,
+        trace=runs[-1].trace if runs else None,
+        at=end.at,
+        event_id=event_id(
+            outcome.job, outcome.generation, outcome.timeline, len(outcome.events) - 1
+        ),
     )

@@ -88,6 +88,11 @@ class Mailboxes(Generic[T]):
             return
         self._stand(entity, box, box.best())
 
+    def waiting(self, entity: int, lane: int) -> int:
+        """How many jobs of an entity wait in a lane."""
+        box = self._boxes.get(entity)
+        return 0 if box is None else len(box.lines.get(lane, ()))
+
     def drop(self, unwanted: Callable[[T], bool]) -> list[T]:
         """Remove and return the waiting jobs that are `unwanted`; jobs that are out stay."""
         dropped: list[T] = []

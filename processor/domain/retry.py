@@ -37,7 +37,7 @@ class Retry:
     attempts: int = 5
     """Within one generation; a submission's own `attempts` takes its place."""
     wait: WaitBaseT = field(default_factory=_exponential)
-    """Exponential from 1 s, doubled each time, up to 60 s with full jitter, unless another is given."""
+    """Exponential from 1 s, doubled, up to 60 s with full jitter, unless another is given."""
     on: RetryBaseT = field(default_factory=_any_exception)
     """Which exceptions deserve another attempt."""
     on_exhausted: Literal["skip", "block"] = "skip"

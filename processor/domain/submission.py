@@ -74,3 +74,11 @@ class SubmissionRecord:
     def entity_key(self) -> int:
         """The entity's lock key."""
         return entity_key(self.tenant, self.entity)
+
+
+def trace_headers(trace: Trace | None) -> tuple[tuple[str, bytes], ...]:
+    """The record's headers by which tools that know nothing of us follow a trace."""
+    if trace is None:
+        return ()
+    parent = ("traceparent", trace.traceparent.encode())
+    return (parent, ("tracestate", trace.tracestate.encode())) if trace.tracestate else (parent,)

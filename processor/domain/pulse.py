@@ -1,0 +1,52 @@
+"""Is a worker dead?
+
+Dead means: its counter did not move while at least three of our own reads, spread over at least
+three seconds, succeeded. Never an age by a clock: a pause of the database kills nobody (H25).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+SECONDS_WITHOUT_A_BEAT: Final = 3.0
+READS_WITHOUT_A_BEAT: Final = 3
+
+
+@dataclass(slots=True)
+class _Seen:
+    beat: int
+    moved_at: float
+    reads_since: int = 0
+
+
+class Pulses:
+    """What one observer has seen of everybody's beats."""
+
+    def __init__(self, patience: float = SECONDS_WITHOUT_A_BEAT) -> None:
+        self._seen: dict[UUID, _Seen] = {}
+        self._patience = patience
+        self._read_once = False
+
+    def observe(self, beats: Mapping[UUID, int], now: float) -> None:
+        """Take note of a read that succeeded; `now` in seconds that never go back."""
+        self._read_once = True
+        for worker, beat in beats.items():
+            seen = self._seen.get(worker)
+            if seen is None or seen.beat != beat:
+                self._seen[worker] = _Seen(beat, now)
+            else:
+                seen.reads_since += 1
+        for worker in self._seen.keys() - beats.keys():
+            del self._seen[worker]
+
+    def dead(self, worker: UUID, now: float) -> bool:
+        """Whether a worker is known to be dead: it left for good, or stopped beating."""
+        seen = self._seen.get(worker)
+        if seen is None:
+            return self._read_once
+        return seen.reads_since >= READS_WITHOUT_A_BEAT and now - seen.moved_at >= self._patience

@@ -1,0 +1,57 @@
+"""How does a worker show that it lives, and see who else does?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from processor.ports.ledger import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from uuid import UUID
+
+    from processor.domain.pulse import Pulses
+    from processor.ports.clock import Clock
+    from processor.ports.ownership import Workers
+
+log = structlog.get_logger(__name__)
+
+
+class Heart:
+    """Beats once a second and reads everybody's beats, always: a taker-over has then waited."""
+
+    def __init__(
+        self,
+        worker: UUID,
+        release: str,
+        workers: Workers,
+        pulses: Pulses,
+        clock: Clock,
+        every: float,
+    ) -> None:
+        self._worker = worker
+        self._release = release
+        self._workers = workers
+        self._pulses = pulses
+        self._clock = clock
+        self._every = every
+
+    async def run(self, types: Callable[[], Iterable[str]], looked: Callable[[], None]) -> None:
+        """Beat until cancelled; `looked` is called after each beat that was written."""
+        while True:
+            try:
+                await self._beat(tuple(types()))
+            except Fault as fault:
+                log.warning("no beat: the database does not answer", because=str(fault))
+            looked()
+            await self._clock.sleep(self._every)
+
+    async def _beat(self, types: tuple[str, ...]) -> None:
+        beats = await self._workers.beat(self._worker)
+        if self._worker not in beats:  # a database restored to a time before this worker joined
+            await self._workers.join(self._worker, self._release, types)
+        self._pulses.observe(
+            {worker: beat.beat for worker, beat in beats.items()}, self._clock.monotonic()
+        )

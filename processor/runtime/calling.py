@@ -1,0 +1,131 @@
+"""How is a handler called, within its time-out?"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+
+from processor.domain.errors import AttemptTimeout
+from processor.runtime.request import Cluster, Interrupted, Opening, Request
+from processor.runtime.result import encode_result
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from concurrent.futures import Executor
+    from types import TracebackType
+
+    from processor.domain.events import Started
+    from processor.domain.job import Job
+    from processor.ports.transactions import Transactions
+    from processor.runtime.delivery import Delivery
+    from processor.runtime.handlers import Handler
+
+log = structlog.get_logger(__name__)
+
+
+class Run:
+    """One run of a job: the value that the steps of an attempt hand on."""
+
+    __slots__ = ("delivery", "job", "opening", "progress", "started", "told", "told_at", "warned")
+
+    def __init__(self, delivery: Delivery, job: Job, started: Started) -> None:
+        self.delivery = delivery
+        self.job = job
+        self.started = started
+        self.opening: Opening | None = None
+        self.progress: tuple[float, str] | None = None
+        """What the handler last told of its progress: percent and note."""
+        self.told_at: int | None = None
+        """When the journal was last told that it runs; None while it was not."""
+        self.told: tuple[float, str] | None = None
+        self.warned = False
+
+    def tell(self, percent: float, note: str) -> None:
+        """Take what the handler says of its progress."""
+        self.progress = (percent, note)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a verdict or a fault met the handler when it opened its transaction."""
+        opening = self.opening
+        return opening is not None and (opening.verdict or opening.fault) is not None
+
+
+class Caller:
+    """Calls handlers: coroutines in the loop, `def` functions in threads."""
+
+    def __init__(self, transactions: Transactions, threads: Executor) -> None:
+        self._transactions = transactions
+        self._threads = threads
+
+    async def call(self, run: Run, handler: Handler[Any]) -> bytes:
+        """The encoded result; raises `ParseError`, `AttemptTimeout`, `ResultInvalid`.
+
+        What else the handler raises passes through. `Interrupted` is raised although the handler
+        may have swallowed it: the verdict is sticky.
+        """
+        payload = handler.parse(run.delivery.record.payload)
+        if handler.in_thread:
+            return encode_result(await self._in_thread(run, handler, payload))
+        returned = await self._in_loop(run, handler, payload)
+        if run.interrupted:
+            raise Interrupted
+        return encode_result(returned)
+
+    async def _in_loop(self, run: Run, handler: Handler[Any], payload: object) -> object:
+        run.opening = Opening(self._transactions, run.delivery.claim())
+        request = _request(run, payload, run.opening)
+        deadline = asyncio.timeout(handler.timeout)
+        try:
+            async with deadline:
+                returned = await cast("Awaitable[object]", handler.function(request))
+        except TimeoutError as error:
+            if deadline.expired():
+                raise _timed_out(handler, error) from error
+            raise
+        if deadline.expired():  # the handler swallowed the cancellation
+            raise _timed_out(handler, None)
+        return returned
+
+    async def _in_thread(self, run: Run, handler: Handler[Any], payload: object) -> object:
+        """A thread cannot be stopped: past its time-out the attempt fails when the thread ends."""
+        request = _request(run, payload, None)
+        thread = asyncio.get_running_loop().run_in_executor(
+            self._threads, handler.function, request
+        )
+        done, _ = await asyncio.wait((thread,), timeout=handler.timeout)
+        if done:
+            return thread.result()
+        log.error("a thread runs past its time-out and keeps its slot", type=handler.type)
+        await asyncio.wait((thread,))
+        raise _timed_out(handler, None)
+
+
+def where_it_stood(error: BaseException) -> TracebackType | None:
+    """The traceback of the cancellation by which a time-out ended the handler."""
+    cause = error.__cause__
+    if isinstance(error, AttemptTimeout) and cause is not None and cause.__cause__ is not None:
+        return cause.__cause__.__traceback__
+    return None
+
+
+def _request(run: Run, payload: object, opening: Opening | None) -> Request[Any]:
+    started, record = run.started, run.delivery.record
+    cluster = Cluster(
+        started.worker,
+        started.release,
+        started.partition,
+        started.lane,
+        started.attempt,
+        started.run,
+        record.generation,
+    )
+    return Request(payload, record, cluster, opening, run.tell)
+
+
+def _timed_out(handler: Handler[Any], cause: TimeoutError | None) -> AttemptTimeout:
+    error = AttemptTimeout(f"the attempt took longer than {handler.timeout:g} s")
+    error.__cause__ = cause
+    return error

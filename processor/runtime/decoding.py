@@ -1,0 +1,82 @@
+"""Which job does a lane's record hold?"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import structlog
+
+from processor.domain.events import ErrorDetail, Reason
+from processor.domain.ids import entity_key, job_of_undecodable, partition_of
+from processor.domain.submission import SubmissionRecord
+from processor.ports.codec import Undecodable, UnknownSchema
+from processor.runtime.delivery import Delivery
+
+if TYPE_CHECKING:
+    from processor.domain.priority import Priority
+    from processor.ports.codec import Codec
+    from processor.ports.log import LogRecord
+    from processor.runtime.partition import OwnedPartition
+
+log = structlog.get_logger(__name__)
+
+
+class Decoder:
+    """Turns a lane's records into deliveries, whatever they hold."""
+
+    def __init__(
+        self, codec: Codec, lane: Priority, topic: str, cluster: str, partitions: int
+    ) -> None:
+        """`cluster` is Kafka's cluster id: it names the job of a record that cannot be decoded."""
+        self._codec = codec
+        self._lane = lane
+        self._topic = topic
+        self._cluster = cluster
+        self._partitions = partitions
+
+    def deliver(self, partition: OwnedPartition, record: LogRecord) -> Delivery:
+        """The job of a record; raises `UnknownSchema`, which is no corruption."""
+        value = record.value or b""
+        try:
+            decoded = self._codec.decode_submission(value)
+        except UnknownSchema:
+            raise
+        except Undecodable as error:
+            return self._corrupt(partition, record.offset, value, error)
+        key, home = _home(decoded.tenant, decoded.entity, self._partitions)
+        if home != partition.number:
+            log.error(
+                "a record is in the wrong partition: its entity's order cannot be kept; let its "
+                "producer hash as Kafka's murmur2 does over the pinned count",
+                topic=self._topic,
+                partition=partition.number,
+                belongs_to=home,
+                offset=record.offset,
+            )
+        return Delivery(decoded, value, partition, self._lane, record.offset, key)
+
+    def _corrupt(
+        self, partition: OwnedPartition, offset: int, value: bytes, error: Undecodable
+    ) -> Delivery:
+        """A record that is none of ours: a job of its own, whose entity is itself."""
+        number = partition.number
+        job = job_of_undecodable(self._cluster, self._topic, number, offset)
+        record = SubmissionRecord(job, "", b"null", str(job), self._lane, submitted_at=0)
+        key = entity_key(None, record.entity)
+        delivery = Delivery(record, value, partition, self._lane, offset, key)
+        delivery.corrupt = ErrorDetail(Reason.UNDECODABLE, "Undecodable", str(error))
+        log.error(
+            "a record cannot be decoded; a dead letter at once",
+            topic=self._topic,
+            partition=number,
+            offset=offset,
+            because=str(error),
+        )
+        return delivery
+
+
+@lru_cache(maxsize=65_536)
+def _home(tenant: str | None, entity: str, partitions: int) -> tuple[int, int]:
+    """An entity's lock key and its partition."""
+    return entity_key(tenant, entity), partition_of(entity, partitions)

@@ -1,0 +1,98 @@
+"""What does a worker know of a job whose record it has read?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from processor.ports.ledger import Entry
+from processor.ports.transactions import Claim
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from processor.domain.events import ErrorDetail
+    from processor.domain.priority import Priority
+    from processor.domain.submission import SubmissionRecord
+    from processor.runtime.calling import Run
+    from processor.runtime.partition import OwnedPartition
+
+    Name = tuple[UUID, int, int]
+
+
+class Delivery:
+    """One record from a lane on its way to being done."""
+
+    __slots__ = (
+        "copies",
+        "corrupt",
+        "entity",
+        "faults",
+        "lane",
+        "offset",
+        "partition",
+        "record",
+        "returned",
+        "running",
+        "value",
+    )
+
+    def __init__(
+        self,
+        record: SubmissionRecord,
+        value: bytes,
+        partition: OwnedPartition,
+        lane: Priority,
+        offset: int,
+        entity: int,
+    ) -> None:
+        self.record = record
+        self.value = value
+        """The record's bytes, as they are embedded in a failure."""
+        self.partition = partition
+        self.lane = lane
+        self.offset = offset
+        self.entity = entity
+        """The entity's lock key, which names its mailbox."""
+        self.copies: list[tuple[Priority, int, int]] = []
+        """Lane, offset and size of further records of this job and generation: done with it."""
+        self.corrupt: ErrorDetail | None = None
+        """Set for a record that could not be decoded."""
+        self.faults = 0
+        """Repeats that the infrastructure caused."""
+        self.returned = 0
+        """How often the entity's lock was held by somebody else."""
+        self.running: Run | None = None
+        """What the attempt tells of itself while it runs."""
+
+    @property
+    def name(self) -> Name:
+        """By which a further record of the same job and generation is recognised."""
+        return (self.record.job, self.record.generation, self.partition.number)
+
+    def claim(self) -> Claim:
+        """Which job a transaction is for."""
+        return Claim(
+            self.record.job,
+            self.record.generation,
+            self.partition.number,
+            self.lane,
+            self.offset,
+            self.entity,
+        )
+
+    def entry(self, body: bytes) -> Entry:
+        """The row that ends this job with an encoded outcome."""
+        return Entry(
+            self.record.job,
+            self.record.generation,
+            self.partition.number,
+            self.lane,
+            self.offset,
+            body,
+        )
+
+    def done(self) -> None:
+        """Let the positions pass: the outcome is durable and acknowledged."""
+        self.partition.done(self.lane, self.offset, len(self.value))
+        for lane, offset, size in self.copies:
+            self.partition.done(lane, offset, size)

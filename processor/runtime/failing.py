@@ -1,0 +1,78 @@
+"""What does an exception say to operators?"""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from processor.domain.errors import (
+    AttemptTimeout,
+    HandlerMissing,
+    ParseError,
+    Reject,
+    ResultInvalid,
+    TransactionMisused,
+    TryAgain,
+    WorkerLost,
+)
+from processor.domain.events import ErrorDetail, Reason
+from processor.domain.limits import ERROR_BYTES
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+REASONS: Final = {
+    ParseError: Reason.PARSE_ERROR,
+    HandlerMissing: Reason.HANDLER_MISSING,
+    Reject: Reason.REJECTED,
+    TryAgain: Reason.TRY_AGAIN,
+    AttemptTimeout: Reason.ATTEMPT_TIMEOUT,
+    ResultInvalid: Reason.RESULT_INVALID,
+    TransactionMisused: Reason.TRANSACTION_MISUSED,
+    WorkerLost: Reason.WORKER_LOST,
+}
+_LIBRARIES: Final = tuple(
+    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+_OURS: Final = str(Path(__file__).resolve().parent.parent)
+_HALF: Final = ERROR_BYTES // 2
+
+
+def detail_of(error: BaseException, stood: TracebackType | None = None) -> ErrorDetail:
+    """The error with its reason, its place and its traceback, within the limit of an error.
+
+    `stood` is where the handler stood, when that is not where the error was raised: at a time-out.
+    A `ParseError` keeps neither traceback nor place: nothing of the payload may show.
+    """
+    reason = REASONS.get(type(error), Reason.HANDLER_FAILED)
+    if isinstance(error, ParseError):
+        message = _cut(str(error), _HALF)
+        return ErrorDetail(reason, "ParseError", message, fields=error.fields[:100])
+    frames = traceback.extract_tb(stood or error.__traceback__)
+    lines = "".join(traceback.format_list(frames))
+    return ErrorDetail(
+        reason,
+        type(error).__name__,
+        _cut(str(error), _HALF),
+        _place(frames),
+        traceback=_cut_front(lines, _HALF - 512),
+    )
+
+
+def _place(frames: traceback.StackSummary) -> str:
+    """module:function:line of the innermost frame that is the handler's own code."""
+    own = [frame for frame in frames if not frame.filename.startswith((*_LIBRARIES, _OURS, "<"))]
+    if not (own or frames):
+        return ""
+    frame = (own or list(frames))[-1]
+    return f"{Path(frame.filename).stem}:{frame.name}:{frame.lineno}"
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode(errors="replace")[:size].decode(errors="ignore")
+
+
+def _cut_front(text: str, size: int) -> str:
+    return text.encode(errors="replace")[-size:].decode(errors="ignore")

@@ -1,0 +1,94 @@
+"""How do jobs that never touched the database get their ledger rows?
+
+Every such job that ended while the last flush was under way shares the next one: at an idle worker
+a job is flushed at once, under load hundreds share one transaction. The flush is fenced by the
+tokens of its partitions, and the winners are read back; only what stands is published (H2, H12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from processor.ports.ledger import Ending, Entry, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from processor.ports.clock import Clock
+    from processor.ports.ledger import Flushed, Ledger
+    from processor.runtime.delivery import Delivery
+    from processor.runtime.partition import OwnedPartition
+    from processor.runtime.settling import Settling
+
+MOST_AT_ONCE = 500
+PAUSE_AFTER_FAULT = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+class _Ended(NamedTuple):
+    delivery: Delivery
+    entry: Entry
+    follow_ups: bool
+
+
+class Flusher:
+    """Group commit for completions without a transaction of their own."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        settling: Settling,
+        doubt: Callable[[OwnedPartition, str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._settling = settling
+        self._doubt = doubt
+        self._queue: list[_Ended] = []
+        self._arrived = asyncio.Event()
+
+    def add(self, delivery: Delivery, body: bytes, *, follow_ups: bool) -> None:
+        """Have a completion written; the delivery is settled or abandoned afterwards."""
+        self._queue.append(_Ended(delivery, delivery.entry(body), follow_ups))
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Flush until cancelled; what is not flushed then was never said to have happened."""
+        while True:
+            await self._arrived.wait()
+            batch, self._queue = self._queue[:MOST_AT_ONCE], self._queue[MOST_AT_ONCE:]
+            if not self._queue:
+                self._arrived.clear()
+            self._settle(batch, await self._flush(batch))
+
+    async def _flush(self, batch: list[_Ended]) -> Flushed:
+        fences = list({one.delivery.partition.fence: None for one in batch})
+        entries = [one.entry for one in batch]
+        while True:
+            try:
+                return await self._ledger.flush(fences, entries)
+            except Fault as fault:
+                log.warning("the ledger does not answer; flushing again", because=str(fault))
+                await self._clock.sleep(PAUSE_AFTER_FAULT)
+
+    def _settle(self, batch: list[_Ended], flushed: Flushed) -> None:
+        settling = self._settling
+        for (delivery, entry, follow_ups), winner in zip(batch, flushed.winners, strict=True):
+            if winner is None:
+                self._doubt(delivery.partition, "the flush met another owner's token")
+                settling.abandon(delivery)
+            elif winner.body == entry.body:
+                settling.settle(delivery, entry.body, Ending.COMPLETE, follow_ups=follow_ups)
+            else:
+                self._lost_race(delivery, winner.ending)
+                settling.settle_as(delivery, winner)
+
+    def _lost_race(self, delivery: Delivery, ending: Ending) -> None:
+        """Another end was first: a cancel, or proof of another owner (H2)."""
+        if ending is not Ending.CANCELLED:
+            self._doubt(delivery.partition, "another worker ended one of its jobs")

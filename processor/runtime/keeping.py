@@ -1,0 +1,251 @@
+"""Which partitions does this worker own, and how does it take over and let go?
+
+The group says who should own a partition; the ownership row says who does. Taking over: wait until
+the row is released, at most the drain time, or until its worker is dead; then compare-and-set on
+the token seen, with a fresh heartbeat of our own (H25, H26). Letting go: nothing new is dispatched;
+once nothing of the partition runs or is unflushed or unrecorded, one UPDATE writes its last
+positions and lets go (H28). What is being let go is let go to the end (H27).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import structlog
+
+from processor.domain.errors import Unavailable
+from processor.domain.pulse import Pulses
+from processor.ports.ledger import Fault
+from processor.ports.log import LogCut, Place
+from processor.ports.ownership import Fence
+from processor.runtime.partition import OwnedPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from processor.domain.mailbox import Mailboxes
+    from processor.ports.clock import Clock
+    from processor.ports.membership import Membership
+    from processor.ports.ownership import Owner, Ownership
+    from processor.runtime.delivery import Delivery, Name
+    from processor.runtime.dispatcher import Dispatcher
+    from processor.runtime.fetching import LaneFetcher
+    from processor.runtime.publisher import Publisher
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long things may take, in seconds."""
+
+    session: float = 45.0
+    """The group's session time-out; a worker dispatches while a heartbeat is half as old."""
+    drain: float = 30.0
+    """How long handlers of a partition that is let go may still run."""
+    beat: float = 1.0
+    write: float = 0.25
+    look: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What taking over and letting go touch."""
+
+    mailboxes: Mailboxes[Delivery]
+    reserved: dict[Name, Delivery]
+    fetchers: Sequence[LaneFetcher]
+    dispatcher: Dispatcher
+    publisher: Publisher
+    owned: dict[int, OwnedPartition] = field(default_factory=dict)
+
+
+class Keeper:
+    """Takes partitions over, writes their positions, and lets them go."""
+
+    def __init__(
+        self,
+        worker: UUID,
+        membership: Membership,
+        ownership: Ownership,
+        clock: Clock,
+        holdings: Holdings,
+        times: Times,
+    ) -> None:
+        self._worker = worker
+        self._membership = membership
+        self._ownership = ownership
+        self._clock = clock
+        self._holds = holdings
+        self._times = times
+        self.pulses = Pulses()
+        self._wanted_since: dict[int, float] = {}
+        self._leaving: dict[int, asyncio.Task[None]] = {}
+        self._lost: list[OwnedPartition] = []
+        self._writing = asyncio.Lock()
+        self._stopping = False
+
+    @property
+    def owned(self) -> dict[int, OwnedPartition]:
+        """The partitions held now, those being let go included."""
+        return self._holds.owned
+
+    def may_dispatch(self) -> bool:
+        """Whether the coordinator answered recently enough that no other worker can have us."""
+        return self._membership.heartbeat_age() <= self._times.session / 2
+
+    def doubt(self, partition: OwnedPartition, why: str) -> None:
+        """Something proves or suggests another owner: drop the partition and take it over anew."""
+        if not partition.lost:
+            log.warning("dropping a partition", partition=partition.number, because=why)
+            self._drop(partition)
+
+    def doubt_everything(self, why: str) -> None:
+        """What is known of every partition may be void: the database is another one (H1)."""
+        for partition in list(self.owned.values()):
+            self.doubt(partition, why)
+
+    async def run(self) -> None:
+        """Follow the group until cancelled; raises `LogCut` where a position is not in the log."""
+        while True:
+            try:
+                await self._reconcile()
+            except (Fault, Unavailable) as fault:
+                log.warning("ownership waits", because=str(fault))
+                await self._clock.sleep(self._times.beat)
+            await self._clock.sleep(self._times.look)
+
+    async def write_positions(self) -> None:
+        """Write positions until cancelled; a write that fails is harmless."""
+        while True:
+            await self._clock.sleep(self._times.write)
+            try:
+                await self._advance()
+            except Fault as fault:
+                log.warning("positions are not written yet", because=str(fault))
+            self._holds.dispatcher.wake()
+
+    async def let_everything_go(self) -> None:
+        """Stop taking over and let every partition go, each within the drain time."""
+        self._stopping = True
+        for partition in list(self.owned.values()):
+            self._let_go(partition)
+        await asyncio.gather(*self._leaving.values())
+
+    async def _reconcile(self) -> None:
+        wanted = self._membership.assigned()
+        for number, partition in list(self.owned.items()):
+            if number not in wanted and partition.open:
+                self._let_go(partition)
+        self._lost = [partition for partition in self._lost if partition.out]
+        ending = {partition.number for partition in self._lost}
+        missing = wanted - self.owned.keys() - self._leaving.keys() - ending
+        now = self._clock.monotonic()
+        self._wanted_since = {p: self._wanted_since.get(p, now) for p in missing}
+        if missing and not self._stopping and self.may_dispatch():
+            await self._take_over(missing)
+
+    async def _take_over(self, missing: frozenset[int] | set[int]) -> None:
+        taken: list[OwnedPartition] = []
+        owners = await self._ownership.owners(missing)
+        for number in sorted(missing):
+            seen = owners[number]
+            if not self._may_take(seen) or not self.may_dispatch():
+                continue
+            unclean = not seen.released and seen.worker not in (None, self._worker)
+            token = uuid4()
+            owner = await self._ownership.take(seen, token, self._worker, unclean=unclean)
+            if owner is not None:
+                taken.append(OwnedPartition(Fence(number, token), owner.positions))
+                log.info("took a partition over", partition=number, epoch=owner.epoch)
+        await self._assert_in_log(taken)
+        if self._stopping:
+            return
+        for partition in taken:
+            self.owned[partition.number] = partition
+            for fetcher in self._holds.fetchers:
+                fetcher.take(partition)
+
+    def _may_take(self, seen: Owner) -> bool:
+        if seen.released or seen.worker is None or seen.worker == self._worker:
+            return True
+        now = self._clock.monotonic()
+        waited = now - self._wanted_since.get(seen.partition, now)
+        return waited >= self._times.drain or self.pulses.dead(seen.worker, now)
+
+    async def _assert_in_log(self, taken: Sequence[OwnedPartition]) -> None:
+        for fetcher in self._holds.fetchers:
+            places = [Place(fetcher.topic, partition.number) for partition in taken]
+            bounds = await fetcher.reader.bounds(places) if places else {}
+            for partition, place in zip(taken, places, strict=True):
+                start, end = bounds[place]
+                position = partition.position(fetcher.lane).next
+                if not start <= position <= end:
+                    raise LogCut(place, position, start, end)
+
+    async def _advance(self) -> None:
+        async with self._writing:
+            partitions = {p.number: p for p in self.owned.values() if not p.lost}
+            moves = [move for p in partitions.values() if (move := p.move()) is not None]
+            if not moves:
+                return
+            held = await self._ownership.advance(moves)
+            for move in moves:
+                partition = partitions[move.fence.partition]
+                if move.fence.partition in held:
+                    partition.written = move.after
+                else:
+                    self.doubt(partition, "its row is not as this worker wrote it")
+
+    def _let_go(self, partition: OwnedPartition) -> None:
+        if partition.number in self._leaving or not partition.open:
+            return
+        partition.leaving = True
+        self._forget_waiting(partition)
+        leaving = asyncio.ensure_future(self._leave(partition))
+        self._leaving[partition.number] = leaving
+        leaving.add_done_callback(lambda _: self._leaving.pop(partition.number, None))
+
+    async def _leave(self, partition: OwnedPartition) -> None:
+        deadline = self._clock.monotonic() + self._times.drain
+        while partition.out and not partition.lost:
+            if self._clock.monotonic() >= deadline:
+                self._holds.dispatcher.cancel(partition)
+            await self._clock.sleep(self._times.look / 5)
+        if partition.lost:
+            return
+        await self._published(deadline)
+        async with self._writing:
+            try:
+                held = await self._ownership.release(partition.final_move())
+            except Fault as fault:
+                log.warning("could not let go; the next owner waits", because=str(fault))
+                held = False
+        partition.lost = True
+        self.owned.pop(partition.number, None)
+        log.info("let a partition go", partition=partition.number, held=held)
+
+    async def _published(self, deadline: float) -> None:
+        """Give outcomes the time to be acknowledged, so that the next owner has less to repeat."""
+        waiting = asyncio.ensure_future(self._holds.publisher.drained())
+        while not waiting.done() and self._clock.monotonic() < deadline:
+            await self._clock.sleep(self._times.look / 5)
+        waiting.cancel()
+
+    def _drop(self, partition: OwnedPartition) -> None:
+        partition.lost = True
+        self._forget_waiting(partition)
+        self._holds.dispatcher.cancel(partition)
+        if self.owned.get(partition.number) is partition:
+            del self.owned[partition.number]
+        if partition.out:
+            self._lost.append(partition)
+
+    def _forget_waiting(self, partition: OwnedPartition) -> None:
+        for fetcher in self._holds.fetchers:
+            fetcher.drop(partition)
+        for delivery in self._holds.mailboxes.drop(lambda one: one.partition is partition):
+            self._holds.reserved.pop(delivery.name, None)

@@ -1,0 +1,207 @@
+"""What does a handler receive?"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+
+from processor.domain.errors import TransactionMisused
+from processor.ports.ledger import Answer, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Generator
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from processor.domain.ids import JobId
+    from processor.domain.priority import Priority
+    from processor.domain.submission import Caller, SubmissionRecord, Trace
+    from processor.ports.transactions import Claim, Transaction, Transactions
+
+P = TypeVar("P")
+
+
+class Interrupted(BaseException):
+    """The attempt may not go on: not an Exception, so that no handler mends it by accident."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where in the cluster the attempt runs."""
+
+    worker: str
+    release: str
+    partition: int
+    lane: Priority
+    attempt: int
+    run: int
+    generation: int
+
+
+class Progress(Protocol):
+    """Takes what a handler tells of its progress."""
+
+    def __call__(self, percent: float, note: str) -> None:
+        """Take it."""
+
+
+class Opening:
+    """The job's transaction, opened when the handler first touches it.
+
+    A verdict that is not *run* is sticky: a handler that swallows `Interrupted` and returns is not
+    complete.
+    """
+
+    __slots__ = ("_claim", "_closed", "_lock", "_transactions", "fault", "transaction", "verdict")
+
+    def __init__(self, transactions: Transactions, claim: Claim) -> None:
+        self._transactions = transactions
+        self._claim = claim
+        self._lock = asyncio.Lock()
+        self._closed = False
+        self.transaction: Transaction | None = None
+        self.verdict: Answer | None = None
+        self.fault: Fault | None = None
+
+    async def open(self) -> Transaction:
+        """The one transaction of this attempt, also for several tasks of the handler at once."""
+        async with self._lock:
+            if self._closed:
+                message = "the handler has returned: its transaction is closed"
+                raise TransactionMisused(message)
+            if self.transaction is None:
+                self.transaction = await self._begin()
+            return self.transaction
+
+    async def _begin(self) -> Transaction:
+        if self.verdict is not None or self.fault is not None:
+            raise Interrupted
+        try:
+            begun = await self._transactions.begin(self._claim)
+        except Fault as fault:
+            self.fault = fault
+            raise Interrupted from fault
+        if isinstance(begun, Answer):
+            self.verdict = begun
+            raise Interrupted
+        return begun
+
+    async def close(self) -> Transaction | None:
+        """Let nobody open it any more; what is open now, also by a task the handler left behind."""
+        self._closed = True
+        async with self._lock:
+            return self.transaction
+
+
+class _Told:
+    """Awaitable at once, so that `progress` reads the same in `def` and `async def` handlers."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+_TOLD: Final = _Told()
+
+
+class Request(Generic[P]):
+    """One attempt's view: the parsed payload, who asked, where it runs, and its transaction."""
+
+    __slots__ = ("_opening", "_progress", "_record", "cluster", "payload")
+
+    def __init__(
+        self,
+        payload: P,
+        record: SubmissionRecord,
+        cluster: Cluster,
+        opening: Opening | None,
+        progress: Progress,
+    ) -> None:
+        self.payload = payload
+        self.cluster = cluster
+        self._record = record
+        self._opening = opening
+        self._progress = progress
+
+    @property
+    def job_id(self) -> JobId:
+        """The job's id, the same over every attempt and replay."""
+        return self._record.job
+
+    @property
+    def type(self) -> str:
+        """The job's type."""
+        return self._record.type
+
+    @property
+    def entity(self) -> str:
+        """What the job concerns; its own id where the producer named nothing."""
+        return self._record.entity
+
+    @property
+    def tenant(self) -> str | None:
+        """On whose behalf."""
+        return self._record.tenant
+
+    @property
+    def caller(self) -> Caller:
+        """User, session, request id, ip and user agent of whoever submitted."""
+        return self._record.caller
+
+    @property
+    def batch_id(self) -> UUID | None:
+        """The batch it was submitted with."""
+        return self._record.batch
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace it belongs to."""
+        return self._record.trace
+
+    @property
+    def attempt(self) -> int:
+        """Counted from 1 within a generation."""
+        return self.cluster.attempt
+
+    @property
+    def idempotency_key(self) -> str:
+        """For calls to the outside world: stable over every attempt of a generation."""
+        return f"{self._record.job}-{self._record.generation}"
+
+    def connection(self) -> Awaitable[Any]:
+        """The raw asyncpg connection in the job's transaction; awaiting it opens it.
+
+        Raises `TransactionMisused` in a `def` handler, which has no transaction.
+        """
+        return self._connection(self._openable())
+
+    def session(self) -> Awaitable[AsyncSession]:
+        """An SQLAlchemy session in the job's transaction; awaiting it opens it.
+
+        Raises `TransactionMisused` in a `def` handler, which has no transaction.
+        """
+        return self._session(self._openable())
+
+    def progress(self, percent: float, note: str = "") -> Awaitable[None]:
+        """Tell how far the job is; shown while it runs, at most once a second."""
+        self._progress(percent, note)
+        return _TOLD
+
+    def _openable(self) -> Opening:
+        if self._opening is None:
+            message = "a `def` handler runs in a thread and has no transaction: make it `async def`"
+            raise TransactionMisused(message)
+        return self._opening
+
+    @staticmethod
+    async def _connection(opening: Opening) -> Any:  # noqa: ANN401 - an asyncpg connection
+        return (await opening.open()).connection()
+
+    @staticmethod
+    async def _session(opening: Opening) -> AsyncSession:
+        session: AsyncSession = await (await opening.open()).session()
+        return session

@@ -1,0 +1,233 @@
+"""What is a worker made of, and in which order does it stop?
+
+Membership says what is wanted, the keeper takes over and lets go, four fetchers fill the
+mailboxes, the dispatcher starts attempts, flusher and recorder make their ends durable, the
+publisher tells the journal, and positions follow. It stops in the order of that flow, each step
+within the drain time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+
+from processor.domain.mailbox import Mailboxes
+from processor.domain.priority import LANES
+from processor.ports.ledger import Fault
+from processor.runtime.announcing import Announcer
+from processor.runtime.attempt import Attempts, Collaborators, Identity
+from processor.runtime.beating import Heart
+from processor.runtime.calling import Caller
+from processor.runtime.decoding import Decoder
+from processor.runtime.dispatcher import Dispatcher
+from processor.runtime.fetching import Intake, LaneFetcher, LookAhead
+from processor.runtime.flusher import Flusher
+from processor.runtime.keeping import Holdings, Keeper, Times
+from processor.runtime.publisher import Publisher
+from processor.runtime.recording import Recorder
+from processor.runtime.settling import Settling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from uuid import UUID
+
+    from processor.domain.topics import Topics
+    from processor.ports.clock import Clock
+    from processor.ports.codec import Codec
+    from processor.ports.ledger import Ledger
+    from processor.ports.log import Log, Reader
+    from processor.ports.membership import Membership
+    from processor.ports.ownership import Ownership, Workers
+    from processor.ports.transactions import Transactions
+    from processor.runtime.delivery import Delivery, Name
+    from processor.runtime.handlers import Jobs
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a worker asks of the world."""
+
+    clock: Clock
+    codec: Codec
+    log: Log
+    readers: Sequence[Reader]
+    """One for each lane, most urgent first."""
+    membership: Membership
+    ownership: Ownership
+    workers: Workers
+    ledger: Ledger
+    transactions: Transactions
+    timeline: Callable[[], int]
+    """The database's timeline as it was last seen."""
+    era: Callable[[], int] = lambda: 0
+    """Counts the times the database turned out to be another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a worker works."""
+
+    topics: Topics
+    partitions: int
+    cluster: str
+    """Kafka's cluster id."""
+    release: str = ""
+    slots: int = 32
+    look_ahead: LookAhead = field(default_factory=LookAhead)
+    times: Times = field(default_factory=Times)
+    worker: UUID = field(default_factory=uuid4)
+
+
+class WorkerRuntime:
+    """One worker, over whatever adapters it is given."""
+
+    def __init__(self, jobs: Jobs, world: World, manner: Manner) -> None:
+        self._jobs = jobs
+        self._world = world
+        self._manner = manner
+        self._threads = ThreadPoolExecutor(manner.slots, thread_name_prefix="handler")
+        self._era = world.era()
+        mailboxes: Mailboxes[Delivery] = Mailboxes()
+        reserved: dict[Name, Delivery] = {}
+        self.dispatcher = Dispatcher(
+            mailboxes,
+            manner.slots,
+            self._attempt,
+            self._may_dispatch,
+        )
+        self._publisher = Publisher(
+            world.log, world.codec, world.clock, manner.topics, manner.partitions, self._look_again
+        )
+        settling = Settling(mailboxes, reserved, self._publisher, self.dispatcher.wake)
+        self._flusher = Flusher(world.ledger, world.clock, settling, self._doubt)
+        self._attempts = self._make_attempts(settling)
+        self._fetchers = self._make_fetchers(mailboxes, reserved, settling)
+        self.keeper = Keeper(
+            manner.worker,
+            world.membership,
+            world.ownership,
+            world.clock,
+            Holdings(mailboxes, reserved, self._fetchers, self.dispatcher, self._publisher),
+            manner.times,
+        )
+
+    @property
+    def name(self) -> str:
+        """How histories and logs call this worker: host, process, and the start of its id."""
+        return f"{socket.gethostname()}/{os.getpid()}/{str(self._manner.worker)[:8]}"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain; raises what makes working on impossible."""
+        world, worker = self._world, self._manner.worker
+        await world.workers.join(worker, self._manner.release, tuple(self._jobs))
+        log.info("a worker starts", worker=self.name, types=sorted(self._jobs))
+        try:
+            async with asyncio.TaskGroup() as group:
+                services = [group.create_task(service) for service in self._services()]
+                await stop.wait()
+                await self._drain()
+                for service in services:
+                    service.cancel()
+        finally:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        with suppress(Fault):
+            await world.workers.part(worker)
+        log.info("a worker has stopped", worker=self.name)
+
+    def _services(self) -> list[Coroutine[None, None, None]]:
+        world, times = self._world, self._manner.times
+        heart = Heart(
+            self._manner.worker,
+            self._manner.release,
+            world.workers,
+            self.keeper.pulses,
+            world.clock,
+            times.beat,
+        )
+        announcer = Announcer(
+            self.dispatcher, world.log, world.codec, world.clock, self._manner.topics
+        )
+        return [
+            heart.run(lambda: self._jobs, self._compare_era),
+            self.keeper.run(),
+            self.keeper.write_positions(),
+            self._flusher.run(),
+            self._publisher.run(),
+            announcer.run(),
+            *(fetcher.run() for fetcher in self._fetchers),
+        ]
+
+    async def _drain(self) -> None:
+        log.info("a worker drains", worker=self.name, running=len(self.dispatcher.running))
+        with suppress(Fault):
+            await self._world.workers.leave(self._manner.worker)
+        self.dispatcher.stop()
+        for fetcher in self._fetchers:
+            fetcher.stop()
+        await self.keeper.let_everything_go()
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        await self._attempts.run(delivery)
+
+    def _may_dispatch(self) -> bool:
+        return self.keeper.may_dispatch()
+
+    def _compare_era(self) -> None:
+        era = self._world.era()
+        if era != self._era:
+            self._era = era
+            self.keeper.doubt_everything("the database is another one than before")
+
+    def _doubt(self, partition: object, why: str) -> None:
+        for owned in list(self.keeper.owned.values()):
+            if owned is partition:
+                self.keeper.doubt(owned, why)
+
+    def _look_again(self) -> None:
+        for fetcher in self._fetchers:
+            fetcher.look_again()
+
+    def _make_attempts(self, settling: Settling) -> Attempts:
+        world = self._world
+        recorder = Recorder(world.ledger, world.clock, settling, self._doubt)
+        return Attempts(
+            Identity(self.name, self._manner.release),
+            Collaborators(
+                self._jobs,
+                world.codec,
+                world.clock,
+                Caller(world.transactions, self._threads),
+                self._flusher,
+                recorder,
+                settling,
+                world.timeline,
+                self._doubt,
+            ),
+        )
+
+    def _make_fetchers(
+        self,
+        mailboxes: Mailboxes[Delivery],
+        reserved: dict[Name, Delivery],
+        settling: Settling,
+    ) -> list[LaneFetcher]:
+        world, manner = self._world, self._manner
+        intake = Intake(mailboxes, reserved, settling, self.dispatcher, world.ledger, world.clock)
+        fetchers = []
+        for lane in LANES:
+            topic = manner.topics.lane(lane)
+            decoder = Decoder(world.codec, lane, topic, manner.cluster, manner.partitions)
+            fetchers.append(
+                LaneFetcher(lane, topic, world.readers[lane], decoder, intake, manner.look_ahead)
+            )
+        return fetchers
