@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
-    from processor.ports.ledger import Answer, Entry
+    from processor.ports.ledger import Answer, Entry, Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,14 @@ class Transaction(Protocol):
         """A session in it; its commit() waits for ours, its rollback() fails the attempt."""
         ...
 
+    def fault(self, error: BaseException) -> Fault | None:
+        """What an error that left the handler says of the infrastructure; None: it is an attempt's.
+
+        Ask before `rollback`. A lost connection is a fault whatever the handler made of the error,
+        save where the transaction stood idle past its limit: that is the handler's own doing.
+        """
+        ...
+
     async def seal(self) -> None:
         """Flush the session and revoke what the handler was given; raises what the flush raises."""
         ...
@@ -43,10 +51,11 @@ class Transaction(Protocol):
     async def complete(self, entry: Entry) -> Answer:
         """Write the ledger row and commit: DONE, or SETTLED where another end won (rolled back).
 
-        Raises `TransactionMisused` where the handler ended the transaction, rolled its session back
-        or swallowed an SQL error; `Fault` where the connection was lost (the commit may have
-        happened: run again, the ledger decides); the driver's error where COMMIT itself refused
-        (a deferred constraint). The connection is given back in every case.
+        Raises `TransactionMisused` where the handler ended the transaction, rolled its session
+        back, swallowed an SQL error, left a query running or stood idle past the limit; `Fault`
+        where the connection was lost (the commit may have happened: run again, the ledger decides);
+        the driver's error where COMMIT itself refused (a deferred constraint). The connection is
+        given back in every case.
         """
         ...
 

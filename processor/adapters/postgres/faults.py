@@ -1,0 +1,70 @@
+"""Which errors of the database are the infrastructure's, and which somebody's own?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+
+from processor.ports.ledger import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CLASSES: Final = (
+    "08",  # connection exception
+    "53",  # insufficient resources: too many connections, disk full, out of memory
+    "57P",  # the server shuts down, has crashed, or does not accept connections yet
+    "58",  # the server's operating system failed
+)
+_STATES: Final = (
+    "25006",  # read-only transaction: a standby, or a primary that was made one
+    "40001",  # serialization failure
+    "40P01",  # deadlock
+    "55000",  # recovery is in progress: a standby
+    "55P03",  # lock_timeout
+)
+
+
+def fault_of(error: BaseException) -> Fault | None:
+    """The fault that an error, or one that it was raised from, stands for; None if it is none.
+
+    SQLAlchemy's errors carry the driver's as `orig`, and that one asyncpg's as its cause.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, Fault):
+            return cause
+        if _is_fault(cause):
+            return Fault(f"the database failed: {_sentence(cause)}")
+    return None
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """The five characters of SQL's own classification, or none."""
+    for cause in _causes(error):
+        state = getattr(cause, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return ""
+
+
+def _is_fault(error: BaseException) -> bool:
+    if isinstance(error, asyncpg.PostgresError):
+        state = str(error.sqlstate or "")
+        return state.startswith(_CLASSES) or state in _STATES
+    # asyncpg raises its internal error when the server had ended the session by itself; an
+    # interface error may be a caller's own mistake: there the connection's state decides.
+    return isinstance(error, asyncpg.InternalClientError | OSError | TimeoutError)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        original = getattr(error, "orig", None)
+        error = original if isinstance(original, BaseException) else error.__cause__
+
+
+def _sentence(error: BaseException) -> str:
+    return str(error).split("\n", 1)[0] or type(error).__name__

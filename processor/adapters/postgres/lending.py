@@ -1,0 +1,148 @@
+"""What may a handler do with its job's connection, and until when?
+
+Everything a handler gets is behind one gate, which closes when the handler has returned: a task it
+left behind gets `TransactionMisused`, and can never write into the next job's transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from asyncpg.connresource import ConnectionResource
+
+from processor.domain.errors import TransactionMisused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+    from types import TracebackType
+
+
+QUERYING: Final = frozenset(
+    {
+        "copy_from_query",
+        "copy_from_table",
+        "copy_records_to_table",
+        "copy_to_table",
+        "cursor",
+        "execute",
+        "executemany",
+        "fetch",
+        "fetchmany",
+        "fetchrow",
+        "fetchval",
+        "get_server_version",
+        "is_closed",
+        "is_in_transaction",
+        "prepare",
+        "transaction",
+    }
+)
+"""What a handler may use of a connection: nothing that outlives its transaction."""
+
+
+class Gate:
+    """Open while the handler runs."""
+
+    __slots__ = ("_is_open", "doubtful", "running", "touched")
+
+    def __init__(self) -> None:
+        self._is_open = True
+        self.running = 0
+        """Calls that have not come back."""
+        self.doubtful = False
+        """A call was broken off: nobody knows what the connection is doing."""
+        self.touched = asyncio.get_running_loop().time()
+        """When the last call came back."""
+
+    def check(self) -> None:
+        """Raise `TransactionMisused` once the gate is closed."""
+        if not self._is_open:
+            raise TransactionMisused(
+                "the job's handler has returned: its session and connection are no longer its own"
+            )
+
+    def close(self) -> None:
+        """Let nothing through from now on."""
+        self._is_open = False
+
+    def __enter__(self) -> Self:
+        """Let one call through."""
+        self.check()
+        self.running += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.running -= 1
+        self.touched = asyncio.get_running_loop().time()
+        if error is not None and not isinstance(error, Exception):
+            self.doubtful = True
+
+
+class Lent:
+    """Something of asyncpg's behind the gate; what it returns is behind the gate as well."""
+
+    __slots__ = ("_allowed", "_gate", "_target")
+
+    def __init__(self, target: Any, gate: Gate, allowed: frozenset[str] | None = None) -> None:  # noqa: ANN401 - any of asyncpg's own
+        self._target = target
+        self._gate = gate
+        self._allowed = allowed
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever it stands for has
+        self._gate.check()
+        if self._allowed is not None and name not in self._allowed:
+            raise TransactionMisused(
+                f"{name} is not for handlers: the connection belongs to the job's transaction"
+            )
+        value = getattr(self._target, name)
+        return _guarded(value, self._gate) if callable(value) else value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return _finish(_await(self._target), self._gate).__await__()
+
+    async def __aenter__(self) -> Any:  # noqa: ANN401
+        return await _finish(self._target.__aenter__(), self._gate)
+
+    async def __aexit__(self, *raised: object) -> Any:  # noqa: ANN401
+        return await _finish(self._target.__aexit__(*raised), self._gate)
+
+    def __aiter__(self) -> Lent:
+        return Lent(aiter(self._target), self._gate)
+
+    async def __anext__(self) -> Any:  # noqa: ANN401
+        return await _finish(self._target.__anext__(), self._gate)
+
+
+def _guarded(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
+    def call(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on as they are
+        gate.check()
+        return _wrapped(function(*arguments, **named), gate)
+
+    return call
+
+
+def _wrapped(result: Any, gate: Gate) -> Any:  # noqa: ANN401
+    if inspect.iscoroutine(result):
+        return _finish(result, gate)
+    return Lent(result, gate) if isinstance(result, ConnectionResource) else result
+
+
+async def _await(target: Any) -> Any:  # noqa: ANN401
+    return await target
+
+
+async def _finish(coroutine: Coroutine[Any, Any, Any], gate: Gate) -> Any:  # noqa: ANN401
+    try:
+        gate.check()
+    except TransactionMisused:
+        coroutine.close()
+        raise
+    with gate:
+        return _wrapped(await coroutine, gate)

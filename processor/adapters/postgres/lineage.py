@@ -1,0 +1,65 @@
+"""Is this still the database it was?
+
+After a failover or a restore commits are gone that somebody has seen. Each new connection compares
+the system's identifier, the timeline and how far the log is written; on a change every older
+connection is closed before anything else happens, and the era is counted up: whoever keeps state
+that the database may have lost (positions, mailboxes) compares the era with the one he knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IDENTIFY: Final = """
+SELECT system_identifier,
+       ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer AS timeline,
+       (pg_current_wal_flush_lsn() - '0/0')::bigint AS written
+FROM pg_control_system()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a server said of itself when it was connected to."""
+
+    system: int
+    timeline: int
+    written: int
+    """Bytes of write-ahead log that are durable; never goes back, save by a restore."""
+
+
+class Lineage:
+    """The identity that all connections of a process share."""
+
+    def __init__(self) -> None:
+        self._known: Identity | None = None
+        self._leavers: list[Callable[[], None]] = []
+        self.era = 0
+        """Counts the changes seen; connections of an older era are dead."""
+
+    @property
+    def timeline(self) -> int | None:
+        """The newest server's timeline; None before the first connection."""
+        return None if self._known is None else self._known.timeline
+
+    def on_change(self, leave: Callable[[], None]) -> None:
+        """Have `leave` called when the database is another: it closes what it holds."""
+        self._leavers.append(leave)
+
+    def observe(self, identity: Identity) -> None:
+        """Compare what a new connection's server says with what is known."""
+        known, self._known = self._known, identity
+        if known is None or _continues(known, identity):
+            return
+        self.era += 1
+        for leave in self._leavers:
+            leave()
+
+
+def _continues(known: Identity, now: Identity) -> bool:
+    same = (known.system, known.timeline) == (now.system, now.timeline)
+    return same and now.written >= known.written

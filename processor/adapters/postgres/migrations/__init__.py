@@ -1,0 +1,83 @@
+"""How do the tables and functions of schema `jobs` come into a database?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from processor.domain.errors import ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+SCHEMA: Final = "jobs"
+VERSION_TABLE: Final = "migration"
+OLDEST_SERVER: Final = 150_000
+_LOCK: Final = 0x6A6F6273
+"""Held while migrating: "jobs" in ASCII."""
+
+
+async def migrate(url: str) -> None:
+    """Bring the database to this release's tables; harmless when it is there, also at once.
+
+    One transaction: it is done whole or not at all. Raises `ConfigurationError` or `Unavailable`.
+    """
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        poolclass=NullPool,
+        # a snapshot older than the lock would show the version before another's migration
+        isolation_level="READ COMMITTED",
+        async_creator=lambda: asyncpg.connect(url),
+    )
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade)
+    except OSError as error:
+        raise Unavailable(f"PostgreSQL does not answer: {error}") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise ConfigurationError(f"PostgreSQL refuses: {str(error).splitlines()[0]}") from error
+    finally:
+        await engine.dispose()
+
+
+async def assert_migrated(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Raise `ConfigurationError` unless the database has this release's tables."""
+    _assert_server(connection.get_server_version().major)
+    wanted = ScriptDirectory(str(Path(__file__).parent)).get_current_head()
+    try:
+        found = await connection.fetchval(f"SELECT version_num FROM {SCHEMA}.{VERSION_TABLE}")  # noqa: S608 - our own names
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        raise ConfigurationError(
+            "the database has no tables yet: run `processor migrate`"
+        ) from None
+    if found != wanted:
+        raise ConfigurationError(
+            f"the database's tables are of version {found}, this release needs {wanted}:"
+            " run `processor migrate`"
+        )
+
+
+def _upgrade(connection: Connection) -> None:
+    number = connection.execute(text("SHOW server_version_num")).scalar_one()
+    _assert_server(int(number) // 10_000)
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _assert_server(major: int) -> None:
+    oldest = OLDEST_SERVER // 10_000
+    if major < oldest:
+        raise ConfigurationError(f"PostgreSQL {oldest} or later is needed; this one is {major}")

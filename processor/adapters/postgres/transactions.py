@@ -1,0 +1,229 @@
+"""How does a job's own transaction begin and end, in PostgreSQL?
+
+Three round trips beside the handler's own: the prologue and the epilogue are each one string of
+statements that were prepared once per connection, and the prologue's answer rides in the command
+tag. Only uuids, integers and hexadecimal are formatted into the text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+
+from processor.adapters.postgres.faults import fault_of, sqlstate_of
+from processor.adapters.postgres.lending import QUERYING, Gate, Lent
+from processor.adapters.postgres.sessions import SessionMaker
+from processor.domain.errors import TransactionMisused
+from processor.ports.ledger import Answer, Fault
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from processor.adapters.postgres.pool import Link, Pool
+    from processor.adapters.postgres.sessions import Opened, Sessions
+    from processor.ports.ledger import Entry
+    from processor.ports.transactions import Claim
+
+PREPARE: Final = """
+PREPARE jobs_begin_v1 (integer, bigint, uuid, integer, integer, integer, bigint) AS
+    SELECT FROM generate_series(1, jobs.begin_job_v1($1, $2, $3, $4, $5, $6, $7));
+PREPARE jobs_end_v1 (uuid, integer, integer, integer, bigint, bytea) AS
+    SELECT jobs.end_job_v1($1, $2, $3, $4, $5, $6)
+"""
+"""To be run once on each connection of the pool that `PostgresTransactions` is given."""
+
+_ENDED: Final = "JB001"
+_SWALLOWED: Final = "25P02"
+_UNKNOWN_STATEMENT: Final = "26000"
+_SENTENCES: Final = {
+    _ENDED: "the handler ended its job's transaction (COMMIT or ROLLBACK): leave that to the job",
+    _SWALLOWED: "the handler went on after an SQL error, which had ended its transaction:"
+    " let the error out, or use a savepoint (session.begin_nested(), connection.transaction())",
+    _UNKNOWN_STATEMENT: "the handler dropped the connection's prepared statements",
+}
+_ROLLBACK_SECONDS: Final = 2.0
+"""How long a broken-off query may take to stop before its connection is terminated."""
+
+
+class PostgresTransactions:
+    """`Transactions` over a pool whose connections ran `PREPARE`."""
+
+    def __init__(self, pool: Pool, sessions: Sessions | None = None) -> None:
+        """`sessions`: the application's own sessionmaker, if it has one."""
+        self._pool = pool
+        self._sessions = SessionMaker(sessions)
+
+    async def begin(self, claim: Claim) -> PostgresTransaction | Answer:
+        """Open one, take the entity's lock and look the job up."""
+        link = await self._pool.take(claim.lane)
+        text = (
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; EXECUTE jobs_begin_v1("
+            f"{claim.partition:d},{claim.entity_key:d},'{claim.job.hex}',{claim.generation:d},"
+            f"{claim.revision:d},{claim.lane:d},{claim.offset:d})"
+        )
+        try:
+            tag = await link.raw.execute(text, timeout=self._pool.patience)
+            answer = Answer(int(tag.removeprefix("SELECT ")))
+            if answer is Answer.DONE:
+                return PostgresTransaction(self._pool, link, self._sessions)
+            await link.raw.execute("ROLLBACK", timeout=self._pool.patience)
+        except BaseException as error:
+            self._pool.give_back(link, doubtful=True)
+            if isinstance(error, Exception):
+                raise fault_of(error) or Fault(f"the transaction did not begin: {error}") from error
+            raise
+        self._pool.give_back(link)
+        return answer
+
+
+class PostgresTransaction:
+    """An open transaction that holds the entity's lock and has found the job unsettled."""
+
+    def __init__(self, pool: Pool, link: Link, sessions: SessionMaker) -> None:
+        self._pool = pool
+        self._link: Link | None = link
+        self._sessions = sessions
+        self._gate = Gate()
+        self._opened: Opened | None = None
+        self._sealed = False
+
+    def connection(self) -> Any:  # noqa: ANN401 - an asyncpg connection, behind the gate
+        """The raw connection; every use after the handler returned raises `TransactionMisused`."""
+        self._gate.check()
+        return Lent(self._held().raw, self._gate, QUERYING)
+
+    async def session(self) -> AsyncSession:
+        """The job's one session."""
+        self._gate.check()
+        if self._opened is None:
+            self._opened = await self._sessions.open(self._held(), self._gate)
+        return self._opened.session
+
+    def fault(self, error: BaseException) -> Fault | None:
+        """What an error that left the handler says of the infrastructure, if anything."""
+        if self._link is None or not self._link.raw.is_closed():
+            return fault_of(error)
+        if self._idled():
+            return None
+        return fault_of(error) or Fault(f"the connection was lost: {error}")
+
+    async def seal(self) -> None:
+        """Flush the session and revoke what the handler was given; raises what the flush raises."""
+        if self._sealed:
+            return
+        self._sealed = True
+        try:
+            if self._opened is not None and not self._opened.rolled_back:
+                await self._opened.flush()
+        finally:
+            self._gate.close()
+
+    async def complete(self, entry: Entry) -> Answer:
+        """Write the ledger row and commit."""
+        try:
+            await self.seal()
+            self._assert_whole()
+            answer = await self._commit(entry)
+        except BaseException:
+            await self.rollback()
+            raise
+        self._give_back()
+        return answer
+
+    async def rollback(self) -> None:
+        """Undo everything and give the connection back; never raises, save when cancelled."""
+        self._gate.close()
+        if self._link is None:
+            return
+        raw = self._link.raw
+        doubtful = True
+        try:
+            if raw.is_in_transaction() or self._gate.doubtful:
+                await raw.execute("ROLLBACK", timeout=_ROLLBACK_SECONDS)
+            doubtful = self._gate.running > 0
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            pass  # terminated below
+        except (OSError, TimeoutError):
+            pass  # terminated below
+        finally:
+            self._give_back(doubtful=doubtful)
+
+    def _assert_whole(self) -> None:
+        """Raise what the handler, or the connection, did to the transaction before its end."""
+        link = self._held()
+        if link.raw.is_closed():
+            raise self._lost()
+        if link.era != self._pool.lineage.era:
+            raise Fault("the database is another than when the job began")
+        if self._gate.running or self._gate.doubtful:
+            raise TransactionMisused(
+                "the handler returned while a query of its own was still running, or broken off"
+            )
+        if self._opened is not None and self._opened.rolled_back:
+            raise TransactionMisused(
+                "the handler rolled its session back: nothing of it is kept, so the job is not"
+                " complete; raise an error instead, or use session.begin_nested()"
+            )
+
+    async def _commit(self, entry: Entry) -> Answer:
+        text = (
+            f"EXECUTE jobs_end_v1('{entry.job.hex}',{entry.generation:d},{entry.partition:d},"
+            f"{entry.lane:d},{entry.offset:d},'\\x{entry.body.hex()}'); COMMIT"
+        )
+        raw = self._held().raw
+        try:
+            await raw.execute(text, timeout=self._pool.patience)
+        except asyncpg.UniqueViolationError as error:
+            if (error.schema_name, error.table_name) != ("jobs", "ledger"):
+                raise  # a deferred constraint of the handler's own
+            await self.rollback()
+            return Answer.SETTLED
+        except asyncpg.PostgresError as error:
+            sentence = _SENTENCES.get(sqlstate_of(error))
+            if sentence is not None:
+                raise TransactionMisused(sentence) from error
+            raise fault_of(error) or error from error
+        except (
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            OSError,
+            TimeoutError,
+        ) as error:
+            raise self._lost() if raw.is_closed() else self._broken(error) from error
+        return Answer.DONE
+
+    def _broken(self, error: Exception) -> Exception:
+        """An error of the driver's on a connection that is open."""
+        self._gate.doubtful = True
+        if isinstance(error, asyncpg.InterfaceError) and not isinstance(
+            error, asyncpg.InternalClientError
+        ):
+            return TransactionMisused(f"a task that the handler left behind is in the way: {error}")
+        return fault_of(error) or Fault(f"the connection failed: {error}")
+
+    def _lost(self) -> Exception:
+        if self._idled():
+            return TransactionMisused(
+                f"the handler left its transaction idle for more than {self._pool.idle:g} s:"
+                " touch the database last, after what takes long"
+            )
+        return Fault("the connection was lost")
+
+    def _idled(self) -> bool:
+        """Whether the server may have ended the transaction because nothing came for so long."""
+        waited = asyncio.get_running_loop().time() - self._gate.touched
+        return waited >= self._pool.idle
+
+    def _held(self) -> Link:
+        if self._link is None:
+            raise TransactionMisused("the job's transaction has ended")
+        return self._link
+
+    def _give_back(self, *, doubtful: bool = False) -> None:
+        link, self._link = self._link, None
+        if self._opened is not None:
+            self._opened.close()
+        if link is not None:
+            self._pool.give_back(link, doubtful=doubtful)
