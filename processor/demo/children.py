@@ -55,13 +55,14 @@ class Child:
             raise ProcessorError(
                 f"{self.name} did not end within {STOP_SECONDS:g} s of SIGTERM"
             ) from None
-        self.check(asked=True)
+        await self.check(asked=True)
 
-    def check(self, *, asked: bool = False) -> None:
+    async def check(self, *, asked: bool = False) -> None:
         """Raise `ProcessorError` with its last lines where it has ended without being asked to."""
         if self.alive or self.killed or (asked and self.process.returncode == 0):
             return
-        lines = self.output.read_text("utf-8", "replace").splitlines()[-LINES_SHOWN:]
+        output = await asyncio.to_thread(self.output.read_text, "utf-8", "replace")
+        lines = output.splitlines()[-LINES_SHOWN:]
         raise ProcessorError(
             f"{self.name} ended with exit code {self.process.returncode}; its last lines:\n"
             + "\n".join(f"  {line}" for line in lines)
@@ -100,10 +101,10 @@ class Children:
         self._children.append(child)
         return child
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Raise `ProcessorError` where one has ended without being asked to."""
         for child in self._children:
-            child.check()
+            await child.check()
 
     async def stop(self) -> None:
         """End all; raises the first error once every one has ended."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from processor.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,10 +37,12 @@ class Times:
 class Report:
     """The end of a run."""
 
+    settings: Settings
+    """Where the run's jobs can still be asked for."""
     expected: Expectation
     found: Found
     differences: Sequence[str]
-    lives: Mapping[str, str]
+    lives: Mapping[str, Sequence[str]]
     """What each of a few jobs went through, by what it is an example of."""
     times: Times
 
@@ -56,7 +61,8 @@ def tell(report: Report, console: Console) -> None:
     """Print all of it."""
     for title, life in report.lives.items():
         console.print(Text(f"\n{title}", style="bold"))
-        console.print(Text(life.rstrip()))
+        for line in life:
+            _line(console, line)
     console.print()
     console.print(_comparison(report))
     _verdict(report, console)
@@ -68,6 +74,20 @@ def tell(report: Report, console: Console) -> None:
         f" {times.submitting:.1f} s; from the first submission to the complete history"
         f" {times.whole:.1f} s)",
     )
+    _line(
+        console,
+        "Until the next demo its jobs can be asked for, by `processor status ID`"
+        f" with JOBS_NAMESPACE={report.settings.namespace}"
+        f" JOBS_DATABASE={_without_password(report.settings.need_database())}"
+        f" JOBS_KAFKA={report.settings.need_kafka()}",
+    )
+
+
+def _without_password(database: str) -> str:
+    parts = urlsplit(database)
+    if parts.password is None:
+        return database
+    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@")).geturl()
 
 
 def _comparison(report: Report) -> Table:

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 STANDING: Final = """
 SELECT sum(critical)::bigint, sum(high)::bigint, sum(normal)::bigint, sum(low)::bigint,
     (SELECT count(*) FROM jobs.dead_letter WHERE closed IS NULL),
-    (SELECT sum(next)::bigint FROM jobs.checkpoint WHERE topic = $1)
+    (SELECT sum(next)::bigint FROM jobs.checkpoint
+        WHERE projection = 'history' AND topic = $1)
 FROM jobs.ownership
 """
 
 HISTORIES: Final = "SELECT count(DISTINCT job) FROM jobs.history WHERE ended_at IS NOT NULL"
 ENDS: Final = "SELECT outcome, count(*) FROM jobs.ledger GROUP BY outcome"
 DEAD: Final = "SELECT job FROM jobs.dead_letter WHERE closed IS NULL"
+FAILED: Final = "SELECT count(*) FROM jobs.ledger WHERE outcome = 'f'"
 WORKED: Final = """
 SELECT extract(epoch FROM max(ended_at) - min(ended_at))::float8 FROM jobs.ledger
 """
@@ -57,6 +59,11 @@ class Watch:
     async def histories(self) -> int:
         """How many jobs' histories hold their end; counts them all."""
         count: int = await self._connection.fetchval(HISTORIES)
+        return count
+
+    async def failed(self) -> int:
+        """How many jobs have failed; counts them all."""
+        count: int = await self._connection.fetchval(FAILED)
         return count
 
     async def worked(self) -> float:

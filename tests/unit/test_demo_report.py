@@ -10,7 +10,9 @@ from rich.console import Console
 from processor.demo.expectation import Found, differences, expect
 from processor.demo.export import rows
 from processor.demo.report import SHOWN, Report, Times, tell
+from processor.settings import Settings
 
+HERE = Settings(kafka="k:1", database="postgresql://ann:secret@server/demo-1", namespace="demo-1")
 JOBS = [UUID(int=place) for place in range(1_000)]
 
 
@@ -31,9 +33,9 @@ def agreeing() -> Report:
         ends={"complete": expected.fit, "failed": len(expected.unfit)},
         histories=expected.flights,
     )
-    lives = {"A finished job": "queued\ncomplete\n"}
+    lives = {"A finished job": ["queued", "complete"]}
     times = Times(submitting=0.5, working=2.0, whole=3.0)
-    return Report(expected, found, differences(expected, found, JOBS), lives, times)
+    return Report(HERE, expected, found, differences(expected, found, JOBS), lives, times)
 
 
 def failing(agreeing: Report, found: Found) -> Report:
@@ -48,9 +50,15 @@ def test_an_agreeing_run_says_so_and_how_fast_it_was(agreeing: Report) -> None:
     assert "A finished job\nqueued\ncomplete\n" in text
 
 
+def test_where_its_jobs_can_be_asked_for_is_said_without_the_password(agreeing: Report) -> None:
+    text = told(agreeing)
+    assert "JOBS_NAMESPACE=demo-1" in text
+    assert "secret" not in text
+
+
 def test_one_aircraft_that_went_astray_is_named(agreeing: Report) -> None:
     tailnum, row = next(iter(agreeing.found.aircraft.items()))
-    astray = agreeing.found.aircraft | {tailnum: replace(row, last_destination="[XX]")}
+    astray = {**agreeing.found.aircraft, tailnum: replace(row, last_destination="[XX]")}
     text = told(failing(agreeing, replace(agreeing.found, aircraft=astray)))
     assert "Does not agree: 1 differences." in text
     assert f"aircraft {tailnum}, last_destination: expected {row.last_destination}, found [XX]" in (
