@@ -22,7 +22,8 @@ def downloading(console: Console) -> Iterator[Callable[[int, int], None]]:
     line = bar.add_task("", start=True)
 
     def came(here: int, total: int) -> None:
-        bar.start()
+        if here < total:
+            bar.start()
         bar.update(line, completed=here, total=total)
         if here >= total:
             bar.stop()
@@ -30,4 +31,6 @@ def downloading(console: Console) -> Iterator[Callable[[int, int], None]]:
     try:
         yield came
     finally:
-        bar.stop()
+        # A bar that never was must not leave an empty line.
+        if bar.live.is_started:
+            bar.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -15,7 +16,8 @@ def local(
     folder: Annotated[
         Path | None,
         typer.Option(
-            help="Where the data lies; by default a folder in your home.", show_default=False
+            help="Where the data lies; by default JOBS_LOCAL, or a folder in your home.",
+            show_default=False,
         ),
     ] = None,
     heap: Annotated[str, typer.Option(help="Memory for the broker, as the JVM says it.")] = "512m",
@@ -26,7 +28,10 @@ def local(
     """Run Apache Kafka and PostgreSQL here, from Python packages alone, until Ctrl-C."""
     from processor.cli.downloading import downloading
     from processor.local.stack import running
+    from processor.settings import Settings
 
+    if folder is None and (named := Settings.from_env(os.environ).local):
+        folder = Path(named)
     console = Console()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
