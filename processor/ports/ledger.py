@@ -126,19 +126,6 @@ class Ledger(Protocol):
         """The row that settles (job, generation): its own, or that of the deciding generation."""
         ...
 
-    async def timeline(self) -> int:
-        """The database's timeline, for outcomes about to be written; known without asking it."""
-        ...
-
-    @property
-    def era(self) -> int:
-        """Counts how often the database turned out to be another: failed over, or restored.
-
-        On a change everything that was read from it is void, owned partitions included: positions
-        and commits may be lost together. Compare it after every beat.
-        """
-        ...
-
 
 class Fault(Exception):  # noqa: N818 - the design's word
     """The infrastructure failed: a lost connection, a deadlock, a serialization failure.

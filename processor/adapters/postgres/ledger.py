@@ -136,15 +136,6 @@ class PostgresLedger:
             row = await connection.fetchrow(_DECIDING, [0], [job], [generation])
         return None if row is None else _ledger_row(row)
 
-    async def timeline(self) -> int:
-        """The database's timeline, for outcomes that are about to be written."""
-        return await self._pool.timeline()
-
-    @property
-    def era(self) -> int:
-        """Counts how often the database turned out to be another."""
-        return self._pool.lineage.era
-
 
 def _completed(entry: Entry) -> LedgerRow:
     return LedgerRow(

@@ -42,9 +42,9 @@ class Lineage:
         """Counts the changes seen; connections of an older era are dead."""
 
     @property
-    def timeline(self) -> int | None:
-        """The newest server's timeline; None before the first connection."""
-        return None if self._known is None else self._known.timeline
+    def timeline(self) -> int:
+        """The newest server's timeline, from 1; 0 before the first connection."""
+        return 0 if self._known is None else self._known.timeline
 
     def on_change(self, leave: Callable[[], None]) -> None:
         """Have `leave` called when the database is another: it closes what it holds."""

@@ -186,9 +186,9 @@ class Pool:
 
     async def timeline(self) -> int:
         """The database's timeline, as the newest connection found it. Raises `Fault`."""
-        if self.lineage.timeline is None:
+        if not self.lineage.timeline:
             self.give_back(await self.take(Priority.CRITICAL))
-        return self.lineage.timeline or 0
+        return self.lineage.timeline
 
     def drop(self) -> None:
         """Terminate every connection: the database is another than it was."""
