@@ -1,0 +1,25 @@
+"""Is the database ours, and does it belong to this Kafka cluster?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from processor.adapters.postgres.cluster import Cluster
+from processor.adapters.postgres.migrations import assert_migrated
+from processor.adapters.postgres.telling import told
+
+if TYPE_CHECKING:
+    from processor.adapters.kafka import topics
+    from processor.adapters.postgres.pool import Pool
+    from processor.settings import Settings
+
+
+async def check_database(settings: Settings, pool: Pool, kafka: topics.Cluster) -> None:
+    """Assert the tables and what they belong to; pins it the first time.
+
+    Raises `ConfigurationError`, `Unavailable`.
+    """
+    with told(settings.need_database()):
+        async with pool.connection() as connection:
+            await assert_migrated(connection)
+        await Cluster(pool).pin(settings.partitions, kafka.id, {})

@@ -1,0 +1,57 @@
+"""What are the projectors made of?"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from processor.adapters.avro import AvroCodec
+from processor.adapters.clock import SystemClock
+from processor.adapters.kafka.log import KafkaLog
+from processor.adapters.kafka.reader import KafkaReader
+from processor.adapters.postgres.pool import SERVICE, Pool
+from processor.adapters.postgres.projection import PostgresProjections
+from processor.bootstrap.database import check_database
+from processor.bootstrap.failures import one_failure
+from processor.bootstrap.topics import check_topics
+from projections.dead_letters import DeadLetterProjection
+from projections.history import HistoryProjection
+from projections.projector import Projector
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from processor.settings import Settings
+
+CONNECTIONS: Final = 4
+
+
+@asynccontextmanager
+async def projecting(settings: Settings) -> AsyncIterator[None]:
+    """Every projection moves along the log until the block ends.
+
+    Raises `ConfigurationError` and `Unavailable` before anything starts, `LogCut` in the block.
+    """
+    kafka = settings.need_kafka()
+    codec = await asyncio.to_thread(AvroCodec)
+    cluster = await check_topics(settings)
+    of = settings.topics, settings.partitions, codec
+    with one_failure():
+        async with AsyncExitStack() as held:
+            pool = await held.enter_async_context(
+                Pool(settings.need_database(), CONNECTIONS, name="job-projector", settings=SERVICE)
+            )
+            await check_database(settings, pool, cluster)
+            log = await held.enter_async_context(KafkaLog(kafka))
+            for projection in (HistoryProjection(*of), DeadLetterProjection(*of)):
+                await held.enter_async_context(
+                    Projector(
+                        projection,
+                        readers=lambda places: KafkaReader(kafka, places),
+                        log=log,
+                        store=PostgresProjections(pool),
+                        clock=SystemClock(),
+                    )
+                )
+            yield

@@ -1,0 +1,148 @@
+"""What is a worker made of?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final, Self
+
+from processor.adapters.avro import AvroCodec
+from processor.adapters.clock import SystemClock
+from processor.adapters.kafka.log import KafkaLog
+from processor.adapters.kafka.membership import KafkaMembership
+from processor.adapters.kafka.reader import KafkaReader
+from processor.adapters.postgres.ledger import PostgresLedger
+from processor.adapters.postgres.lineage import Lineage
+from processor.adapters.postgres.ownership import PostgresOwnership
+from processor.adapters.postgres.pool import SERVICE, Pool
+from processor.adapters.postgres.transactions import PREPARE, PostgresTransactions
+from processor.adapters.postgres.workers import PostgresWorkers
+from processor.bootstrap.database import check_database
+from processor.bootstrap.failures import one_failure
+from processor.bootstrap.topics import check_topics
+from processor.ports.log import Place
+from processor.runtime.fetching import LookAhead
+from processor.runtime.keeping import Times
+from processor.runtime.worker import Manner, WorkerRuntime, World
+from processor.settings import Settings
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from processor.adapters.postgres.sessions import Sessions
+    from processor.runtime.handlers import Jobs
+
+SERVICE_CONNECTIONS: Final = 6
+"""For our own statements: look-ups of four lanes, the flush, positions and beats."""
+
+IDLE_SECONDS: Final = 20.0
+HEARTBEAT_SECONDS: Final = 3.0
+
+
+class Worker:
+    """Runs the jobs of `jobs` while the `async with` block lasts, then drains.
+
+    Leaving gives running handlers the drain time to end. `sessions` is the application's own
+    sessionmaker; it is called as `sessions(bind=…, join_transaction_mode="rollback_only")`.
+    Entering raises `ConfigurationError` or `Unavailable`; what makes working on impossible ends the
+    block and is raised from it.
+    """
+
+    def __init__(
+        self, jobs: Jobs, settings: Settings | None = None, *, sessions: Sessions | None = None
+    ) -> None:
+        self._jobs = jobs
+        self._settings = settings
+        self._sessions = sessions
+        self._stop = asyncio.Event()
+        self._held = AsyncExitStack()
+        self._group = asyncio.TaskGroup()
+        self._running: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        settings = self._settings or Settings.from_env(os.environ)
+        async with AsyncExitStack() as held:
+            runtime = await _made(self._jobs, settings, self._sessions, held)
+            self._held = held.pop_all()
+        await self._group.__aenter__()
+        self._running = self._group.create_task(runtime.run(self._stop))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        async with self._held:
+            with one_failure():
+                # Whatever ended the block, the worker drains, unless it is the one that failed.
+                if self._running is not None and self._running.done():
+                    await self._group.__aexit__(kind, error, traceback)
+                else:
+                    await self._group.__aexit__(None, None, None)
+
+
+async def _made(
+    jobs: Jobs, settings: Settings, sessions: Sessions | None, held: AsyncExitStack
+) -> WorkerRuntime:
+    kafka, url = settings.need_kafka(), settings.need_database()
+    codec = await asyncio.to_thread(AvroCodec)
+    cluster = await check_topics(settings)
+    lineage = Lineage()
+    service = await held.enter_async_context(
+        Pool(url, SERVICE_CONNECTIONS, name="job-worker", settings=SERVICE, lineage=lineage)
+    )
+    await check_database(settings, service, cluster)
+    handlers = await held.enter_async_context(
+        Pool(
+            url,
+            settings.connections,
+            name="job-handlers",
+            prepare=PREPARE,
+            idle=min(IDLE_SECONDS, settings.session_timeout * 2 / 3),
+            lineage=lineage,
+        )
+    )
+    world = World(
+        clock=SystemClock(),
+        codec=codec,
+        log=await held.enter_async_context(KafkaLog(kafka)),
+        readers=[
+            await held.enter_async_context(
+                KafkaReader(kafka, [Place(lane, one) for one in range(settings.partitions)])
+            )
+            for lane in settings.topics.lanes
+        ],
+        membership=await held.enter_async_context(_membership(settings)),
+        ownership=PostgresOwnership(service),
+        workers=PostgresWorkers(service),
+        ledger=PostgresLedger(service),
+        transactions=PostgresTransactions(handlers, sessions),
+        timeline=lambda: lineage.timeline or 0,
+        era=lambda: lineage.era,
+    )
+    manner = Manner(
+        settings.topics,
+        settings.partitions,
+        cluster.id,
+        release=settings.release,
+        slots=settings.slots,
+        look_ahead=LookAhead(jobs=settings.look_ahead),
+        times=Times(session=settings.session_timeout, drain=settings.drain_timeout),
+    )
+    return WorkerRuntime(jobs, world, manner)
+
+
+def _membership(settings: Settings) -> KafkaMembership:
+    return KafkaMembership(
+        settings.need_kafka(),
+        f"worker.{settings.namespace}",
+        settings.topics.lanes,
+        settings.partitions,
+        session_seconds=settings.session_timeout,
+        # A worker dispatches while its heartbeat is younger than half the session time-out.
+        heartbeat_seconds=min(HEARTBEAT_SECONDS, settings.session_timeout / 6),
+    )
