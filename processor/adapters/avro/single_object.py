@@ -58,7 +58,7 @@ class SingleObject:
         """The fields of one record, as the newest version has them; raises `Undecodable`."""
         schema = self._schema_of(value)
         if schema.record != record:
-            raise Undecodable(f"the record is a {schema.record}, not a {record}")
+            raise Undecodable(f"the record is marked {schema.record}, not {record}")
         newest = self._newest[record]
         stream = BytesIO(value)
         stream.seek(MARK_BYTES)
