@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from processor import bootstrap
+from processor.bootstrap.migrating import migrate
+from processor.bootstrap.producing import connected
 from processor.demo import tables
 from processor.demo.children import Children
 from processor.demo.expectation import Expectation, differences, expect
@@ -42,7 +43,7 @@ async def demonstrate(
     """
     expecting = asyncio.create_task(asyncio.to_thread(expect, rows(wanted.flights)))
     async with made(settings) as place:
-        await bootstrap.migrate(place.settings)
+        await migrate(place.settings)
         await place.connection.execute(tables.CREATE)
         with _logs(console) as folder:
             report = await _work(place, wanted, console, describe, folder, await expecting)
@@ -60,7 +61,7 @@ async def _work(
     watch = Watch(place.connection, place.settings.topics.events)
     async with (
         Children(folder, variables(place.settings)) as children,
-        bootstrap.connected(place.settings) as client,
+        connected(place.settings) as client,
     ):
         run = Run(wanted, console, children, watch)
         for _ in range(wanted.workers):
