@@ -11,6 +11,7 @@ from processor.domain.dead_letter import DeadLetterFact, DeadLetterKind
 from processor.ports.codec import Undecodable
 from processor.ports.log import Place
 from processor.ports.projection import Closing, LetterRow
+from projections.headings import LAST_SECOND, SMALL
 from projections.projection import Folded, Read, aside
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class DeadLetterProjection:
                 value = record.value or b""
                 try:
                     fact = self._codec.decode_dead_letter(value)
+                    if not (0 < fact.generation < SMALL and 0 <= fact.at < LAST_SECOND):
+                        raise Undecodable("a fact with numbers that cannot be")
                 except Undecodable:
                     folded.batch.aside.append(aside(place, record))
                     continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from processor.adapters.memory.step import Step, onward
 from processor.ports.projection import (
     AsideRow,
     Batch,
@@ -29,9 +30,13 @@ PAGE = 500
 
 
 class MemoryProjections:
-    """`Projections`, `HistoryRows` and `LetterRows` over dictionaries; a write is one step."""
+    """`Projections`, `HistoryRows` and `LetterRows` over dictionaries.
 
-    def __init__(self) -> None:
+    Its steps are `projection.begin`, `.write`, `.aside` and `.read`.
+    """
+
+    def __init__(self, *, step: Step = onward) -> None:
+        self.step = step
         self.checkpoints: dict[tuple[str, Place], int] = {}
         self.history: dict[tuple[bytes, int, int, int], HistoryRow] = {}
         self.live: dict[bytes, LiveRow] = {}
@@ -40,17 +45,29 @@ class MemoryProjections:
 
     async def begin(self, projection: str, starts: Mapping[Place, int]) -> Mapping[Place, int]:
         """See `Projections`."""
-        return {
+        lost = await self.step("projection.begin")
+        checkpoints = {
             place: self.checkpoints.setdefault((projection, place), start)
             for place, start in starts.items()
         }
+        if lost is not None:
+            raise lost
+        return checkpoints
 
     async def write(self, projection: str, moves: Sequence[Move], batch: Batch) -> bool:
         """See `Projections`."""
-        if any(self.checkpoints.get((projection, one.place)) != one.before for one in moves):
-            return False
-        for move in moves:
-            self.checkpoints[projection, move.place] = move.after
+        lost = await self.step("projection.write")
+        before = {one.place: self.checkpoints.get((projection, one.place)) for one in moves}
+        stands = all(before[one.place] == one.before for one in moves)
+        if stands:
+            for move in moves:
+                self.checkpoints[projection, move.place] = move.after
+            self._insert(batch)
+        if lost is not None:
+            raise lost
+        return stands
+
+    def _insert(self, batch: Batch) -> None:
         for row in batch.history:
             self.history.setdefault((row.job, row.generation, row.timeline, row.upto), row)
         for told in batch.live:
@@ -62,10 +79,10 @@ class MemoryProjections:
             self.aside.setdefault(kept[:3], kept)
         for kept in batch.recovered:
             self.aside.pop(kept[:3], None)
-        return True
 
     async def kept_aside(self, topics: Collection[str], after: AsideRow | None) -> list[AsideRow]:
         """See `Projections`."""
+        await self.step("projection.aside")
         rows = (self.aside[key] for key in sorted(self.aside))
         return [
             row for row in rows if row.topic in topics and (after is None or row[:3] > after[:3])
@@ -73,6 +90,7 @@ class MemoryProjections:
 
     async def of(self, job: JobId) -> JobRecords:
         """See `HistoryRows`."""
+        await self.step("projection.read")
         live = self.live.get(job.bytes)
         return JobRecords(
             [row for row in self.history.values() if row.job == job.bytes],
@@ -81,19 +99,23 @@ class MemoryProjections:
 
     async def checkpoint(self, projection: str, place: Place) -> int | None:
         """See `HistoryRows`."""
+        await self.step("projection.read")
         return self.checkpoints.get((projection, place))
 
     async def by_id(self, dead_letter: UUID) -> LetterRow | None:
         """See `LetterRows`."""
+        await self.step("projection.read")
         return next((row for row in self.letters.values() if row.id == dead_letter), None)
 
     async def open(self, query: LetterQuery) -> list[LetterRow]:
         """See `LetterRows`."""
+        await self.step("projection.read")
         rows = sorted(filter(_is_open, self.letters.values()), key=_turn)
         return [row for row in rows if _matches(row, query)][: query.limit]
 
     async def groups(self) -> list[LetterGroup]:
         """See `LetterRows`."""
+        await self.step("projection.read")
         deaths: dict[tuple[str, str], list[int]] = defaultdict(list)
         for row in filter(_is_open, self.letters.values()):
             deaths[row.type or "", row.place or ""].append(row.died_at or 0)

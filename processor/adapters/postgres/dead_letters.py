@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from processor.adapters.postgres.projection import connected, microseconds
+from processor.adapters.postgres.projection import microseconds
 from processor.ports.projection import Closing, LetterGroup, LetterQuery, LetterRow
 
 if TYPE_CHECKING:
     import asyncpg
+
+    from processor.adapters.postgres.pool import Pool
 
 COLUMNS: Final = "job, generation, id, died_at, closed::text, tenant, type, place, body"
 BY_ID: Final = f"SELECT {COLUMNS} FROM jobs.dead_letter WHERE id = $1"  # noqa: S608 - ours alone
@@ -32,19 +34,19 @@ GROUP BY type, place ORDER BY letters DESC, type COLLATE "C", place COLLATE "C"
 class PostgresLetters:
     """`LetterRows` over a pool of connections."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def by_id(self, dead_letter: UUID) -> LetterRow | None:
         """See `LetterRows`."""
-        async with connected(self._pool) as connection:
+        async with self._pool.connection() as connection:
             row = await connection.fetchrow(BY_ID, dead_letter)
         return None if row is None else _letter(row)
 
     async def open(self, query: LetterQuery) -> list[LetterRow]:
         """See `LetterRows`."""
         last = (query.after.died_at, query.after.id) if query.after else (None, None)
-        async with connected(self._pool) as connection:
+        async with self._pool.connection() as connection:
             rows = await connection.fetch(
                 OPEN, query.type, query.place, query.tenant, *last, query.limit
             )
@@ -52,7 +54,7 @@ class PostgresLetters:
 
     async def groups(self) -> list[LetterGroup]:
         """See `LetterRows`."""
-        async with connected(self._pool) as connection:
+        async with self._pool.connection() as connection:
             rows = await connection.fetch(GROUPS)
         return [
             LetterGroup(type_, place, letters, microseconds(first), microseconds(last))

@@ -6,14 +6,11 @@ two projectors the second waits, finds them moved and writes nothing.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import asyncpg
 from asyncpg.pgproto import pgproto
 
-from processor.ports.ledger import Fault
 from processor.ports.projection import (
     AsideRow,
     Batch,
@@ -25,25 +22,15 @@ from processor.ports.projection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from processor.adapters.postgres.pool import Pool
     from processor.domain.ids import JobId
     from processor.ports.log import Place
 
 PAGE: Final = 500
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
-
-FAULTS: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
 
 BEGIN: Final = """
 INSERT INTO jobs.checkpoint (projection, topic, partition, next)
@@ -135,20 +122,20 @@ SELECT generation, NULL, NULL, NULL, runs, at, NULL, body FROM jobs.live WHERE j
 class PostgresProjections:
     """`Projections` and `HistoryRows` over a pool of connections."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def begin(self, projection: str, starts: Mapping[Place, int]) -> Mapping[Place, int]:
         """See `Projections`."""
         topics, partitions = [one.topic for one in starts], [one.partition for one in starts]
-        async with connected(self._pool) as connection:
+        async with self._pool.connection() as connection:
             await connection.execute(BEGIN, projection, topics, partitions, list(starts.values()))
             rows = await connection.fetch(CHECKPOINTS, projection, topics, partitions)
         return {place: row["next"] for place, row in zip(starts, rows, strict=True)}
 
     async def write(self, projection: str, moves: Sequence[Move], batch: Batch) -> bool:
         """See `Projections`."""
-        async with connected(self._pool) as connection:
+        async with self._pool.connection() as connection:
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
@@ -164,7 +151,7 @@ class PostgresProjections:
     async def kept_aside(self, topics: Collection[str], after: AsideRow | None) -> list[AsideRow]:
         """See `Projections`."""
         last = after[:3] if after else (None, None, None)
-        async with connected(self._pool) as connection:
+        async with self._pool.connection() as connection:
             rows = await connection.fetch(KEPT_ASIDE, list(topics), *last, PAGE)
         return [
             AsideRow(topic, partition, offset, microseconds(at), body)
@@ -173,7 +160,7 @@ class PostgresProjections:
 
     async def of(self, job: JobId) -> JobRecords:
         """See `HistoryRows`."""
-        async with connected(self._pool) as connection:
+        async with self._pool.connection() as connection:
             rows = await connection.fetch(OF_JOB, job)
         history: list[HistoryRow] = []
         live: list[LiveRow] = []
@@ -189,7 +176,7 @@ class PostgresProjections:
 
     async def checkpoint(self, projection: str, place: Place) -> int | None:
         """See `HistoryRows`."""
-        async with connected(self._pool) as connection:
+        async with self._pool.connection() as connection:
             rows = await connection.fetch(CHECKPOINTS, projection, [place.topic], [place.partition])
         return rows[0]["next"] if rows else None
 
@@ -255,13 +242,3 @@ def _text(value: str | None) -> str | None:
 def microseconds(at: datetime) -> int:
     """Since the epoch."""
     return (at - EPOCH) // MICROSECOND
-
-
-@asynccontextmanager
-async def connected(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Any]:
-    """A connection; what the infrastructure does to it is raised as `Fault`."""
-    try:
-        async with pool.acquire() as connection:
-            yield connection
-    except FAULTS as fault:
-        raise Fault(f"the database: {fault or type(fault).__name__}") from fault
