@@ -222,9 +222,9 @@ def _after(job: Job, event: Event) -> Job:
         case Completed(at, result):
             return replace(job, ended_at=at, result=result, error=None, reason=None)
         case Failed(at, _, reason, error):
-            return replace(job, ended_at=at, reason=reason, error=error)
+            return replace(job, ended_at=at, due_at=None, reason=reason, error=error)
         case Cancelled(at):
-            return replace(job, ended_at=at)
+            return replace(job, ended_at=at, due_at=None)
         case _:
             return replace(job, discarded=True)
 

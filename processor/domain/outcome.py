@@ -62,14 +62,14 @@ def shorten(events: tuple[Durable, ...], error_bytes: int) -> tuple[Durable, ...
     last `ERRORS_KEPT` keep a message of at most `error_bytes` without a traceback, the rest only
     their class. Numbering is untouched.
     """
-    older = [index for index, event in enumerate(events[:-1]) if isinstance(event, Retrying)]
-    nameless = set(older[: max(0, len(older) - ERRORS_KEPT)])
+    older = [
+        (index, event) for index, event in enumerate(events[:-1]) if isinstance(event, Retrying)
+    ]
+    nameless = max(0, len(older) - ERRORS_KEPT)
     shortened = list(events)
-    for index in older:
-        event = events[index]
-        if isinstance(event, Retrying):
-            limit = 0 if index in nameless else error_bytes
-            shortened[index] = replace(event, error=_cut(event.error, limit))
+    for number, (index, event) in enumerate(older):
+        limit = 0 if number < nameless else error_bytes
+        shortened[index] = replace(event, error=_cut(event.error, limit))
     return tuple(shortened)
 
 
