@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import inspect
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -20,6 +20,12 @@ from processor.local.stack import LocalStack, Stack
 from tests.stacks import containers, embedded, engine_missing
 
 TEMPLATE = "jobs_template"
+MIGRATE = """
+import asyncio, sys
+from processor.adapters.postgres.migrations import migrate
+asyncio.run(migrate(sys.argv[1]))
+"""
+NOT_RUN = "not run on --stack containers"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,6 +35,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="local",
         help="where tests find Kafka and PostgreSQL: started by themselves, or in containers",
     )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Skips are easily overlooked: say plainly when the containers were not there."""
+    skipped = terminalreporter.getreports("skipped")
+    missed = [report for report in skipped if NOT_RUN in str(report.longrepr)]
+    if missed:
+        terminalreporter.write_sep("!", f"{len(missed)} tests were {NOT_RUN}: no container engine")
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +69,7 @@ def stack(
         yield local.stack
         return
     if reason := engine_missing():
-        pytest.skip(f"not run: --stack containers needs a container engine, {reason}")
+        pytest.skip(f"{NOT_RUN}: it needs a container engine, {reason}")
     with containers(tmp_path_factory.mktemp("containers")) as started:
         yield started
 
@@ -68,7 +84,8 @@ def namespace() -> str:
 def migrated_template(stack: Stack) -> str:
     """The name of a database with our tables and no rows, from which others are copied."""
     asyncio.run(_administer(stack, f'CREATE DATABASE "{TEMPLATE}"'))
-    _migrate(_named(stack, TEMPLATE))
+    # In a process of its own: reading the migrations blocks, which the tests' loops may forbid.
+    subprocess.run([sys.executable, "-c", MIGRATE, _named(stack, TEMPLATE)], check=True)
     return TEMPLATE
 
 
@@ -79,13 +96,6 @@ def database(stack: Stack, migrated_template: str) -> Iterator[str]:
     asyncio.run(_administer(stack, f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"'))
     yield _named(stack, name)
     asyncio.run(_administer(stack, f'DROP DATABASE "{name}" WITH (FORCE)'))
-
-
-def _migrate(url: str) -> None:
-    migrations = importlib.import_module("processor.adapters.postgres.migrations")
-    done = migrations.migrate(url)
-    if inspect.iscoroutine(done):
-        asyncio.run(done)
 
 
 def _named(stack: Stack, name: str) -> str:

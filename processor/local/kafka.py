@@ -43,6 +43,8 @@ def properties(data: Path, ports: Ports) -> Mapping[str, str | int]:
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
+        # 128 MB of a small heap by default, for compacting.
+        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
         # A node started again waits until its former life's session has run out: 9 s by default.
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,

@@ -174,6 +174,7 @@ def main() -> int:
     plan = Plan(**json.loads(sys.argv[1]))
     try:
         with state.hold(Path(plan.folder)):
+            state.clear(Path(plan.folder))  # what a supervisor that was killed has left
             asyncio.run(supervise(plan))
     except ProcessorError as error:
         tell(failed=str(error), kind=type(error).__name__)
