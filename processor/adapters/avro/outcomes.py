@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from processor.adapters.avro.events import decode_event, encode_event, kind_of, time_of
 from processor.adapters.avro.fields import moment, optional_bytes, optional_id
@@ -14,6 +14,9 @@ from processor.domain.status import Live
 
 if TYPE_CHECKING:
     from processor.adapters.avro.single_object import SingleObject
+
+_EVENTS: Final = 32_767
+"""As many as the tables' smallint can number."""
 
 
 def outcome_fields(form: SingleObject, outcome: Outcome) -> dict[str, Any]:
@@ -44,6 +47,8 @@ def outcome_fields(form: SingleObject, outcome: Outcome) -> dict[str, Any]:
 def outcome_of(form: SingleObject, fields: dict[str, Any]) -> Outcome:
     """The outcome of its fields; raises `Undecodable` or `ValueError`."""
     moment(fields["at"])
+    if len(fields["events"]) > _EVENTS:
+        raise ValueError(f"more than {_EVENTS} events")
     return Outcome(
         job=job_of(fields["job"]),
         generation=fields["generation"],
