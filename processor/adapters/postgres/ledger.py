@@ -31,7 +31,8 @@ UNION ALL
 SELECT 's', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, k
 FROM unnest($2::bigint[]) k
 WHERE EXISTS (
-    SELECT FROM jobs.waiting w WHERE w.partition = $3 AND w.entity_key = k AND w.state = 'q'
+    SELECT FROM jobs.waiting w
+    WHERE w.partition = ANY ($3::smallint[]) AND w.entity_key = k AND w.state = 'q'
 )
 """
 _FLUSH: Final = """
@@ -67,12 +68,12 @@ class PostgresLedger:
         self._pool = pool
 
     async def look_up(
-        self, partition: int, jobs: Collection[JobId], entities: Collection[int]
+        self, partitions: Collection[int], jobs: Collection[JobId], entities: Collection[int]
     ) -> Known:
         """What is known of a fetched batch, in one round trip."""
         known = Known(ledger=[], waiting=[], spilled=frozenset())
         async with self._pool.connection(Priority.HIGH) as connection:
-            rows = await connection.fetch(_LOOK_UP, list(jobs), list(entities), partition)
+            rows = await connection.fetch(_LOOK_UP, list(jobs), list(entities), list(partitions))
         spilled = set()
         for row in rows:
             if row["kind"] == "l":

@@ -2,7 +2,8 @@
 
 Three round trips beside the handler's own: the prologue and the epilogue are each one string of
 statements that were prepared once per connection, and the prologue's answer rides in the command
-tag. Only uuids, integers and hexadecimal are formatted into the text.
+tag. Only uuids, integers and hexadecimal are formatted into the text. RESET ALL rides along, so
+that a handler's SET ends with its job.
 """
 
 from __future__ import annotations
@@ -140,8 +141,7 @@ class PostgresTransaction:
         raw = self._link.raw
         doubtful = True
         try:
-            if raw.is_in_transaction() or self._gate.doubtful:
-                await raw.execute("ROLLBACK", timeout=_ROLLBACK_SECONDS)
+            await raw.execute("ROLLBACK; RESET ALL", timeout=_ROLLBACK_SECONDS)
             doubtful = self._gate.running > 0
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             pass  # terminated below
@@ -170,7 +170,7 @@ class PostgresTransaction:
     async def _commit(self, entry: Entry) -> Answer:
         text = (
             f"EXECUTE jobs_end_v1('{entry.job.hex}',{entry.generation:d},{entry.partition:d},"
-            f"{entry.lane:d},{entry.offset:d},'\\x{entry.body.hex()}'); COMMIT"
+            f"{entry.lane:d},{entry.offset:d},'\\x{entry.body.hex()}'); COMMIT; RESET ALL"
         )
         raw = self._held().raw
         try:

@@ -1,0 +1,260 @@
+"""How would the ledger's database answer? Its locks, transactions and answers, in dictionaries.
+
+Every rule stands here once, as the SQL functions of the same names have it; the adapters beside it
+only pass through their step. Nothing here awaits: between two steps a rule is atomic, as a
+statement under its locks is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from processor.ports.ledger import Answer, Ending, LedgerRow, WaitingRow
+from processor.ports.ownership import Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Iterator
+    from uuid import UUID
+
+    from processor.domain.ids import JobId
+    from processor.ports.ledger import Entry
+    from processor.ports.ownership import Beat, Fence
+    from processor.ports.transactions import Claim
+
+ABSORBING = (Ending.COMPLETE, Ending.CANCELLED)
+"""A generation that ended so absorbs the later ones."""
+BLOCKING = "b"
+QUEUED = "q"
+RETRYING = "r"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A row of the waiting room to be written, as `record` takes it."""
+
+    state: str
+    holds: bool
+    submission: bytes = b""
+    body: bytes | None = None
+    attempt: int = 0
+    runs: int = 0
+    faults: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A row of the waiting room."""
+
+    row: WaitingRow
+    partition: int
+    token: UUID
+    wait: Wait
+
+
+@dataclass(slots=True)
+class MemoryDatabase:
+    """One database, shared by all workers of a test; `values` are what handlers wrote."""
+
+    ledger: dict[tuple[JobId, int], LedgerRow] = field(default_factory=dict)
+    waiting: dict[tuple[JobId, int], Waiting] = field(default_factory=dict)
+    owners: dict[int, Owner] = field(default_factory=dict)
+    workers: dict[UUID, Beat] = field(default_factory=dict)
+    locks: dict[int, object] = field(default_factory=dict)
+    """Who holds an entity's lock."""
+    values: dict[Hashable, object] = field(default_factory=dict)
+
+    @classmethod
+    def pinned(cls, partitions: int) -> MemoryDatabase:
+        """A database whose partitions nobody owns yet."""
+        free = {
+            number: Owner(number, None, None, True, 0, (0, 0, 0, 0))  # noqa: FBT003 - released
+            for number in range(partitions)
+        }
+        return cls(owners=free)
+
+    def owns(self, fence: Fence) -> bool:
+        """Whether the token stands: what FOR KEY SHARE finds."""
+        owner = self.owners.get(fence.partition)
+        return owner is not None and owner.token == fence.token
+
+    def of_job(self, job: JobId) -> Iterator[LedgerRow]:
+        """The ledger's rows of a job."""
+        return (row for row in self.ledger.values() if row.job == job)
+
+    def settled(self, job: JobId, generation: int) -> bool:
+        """Has this generation ended, a later one a row, or any been complete or cancelled?"""
+        return any(
+            row.generation >= generation or row.ending in ABSORBING for row in self.of_job(job)
+        )
+
+    def deciding(self, job: JobId, generation: int) -> LedgerRow | None:
+        """Its own row; else one that absorbs later generations; else that of the next."""
+        rows = [
+            row
+            for row in self.of_job(job)
+            if row.generation >= generation or row.ending in ABSORBING
+        ]
+        return min(
+            rows,
+            key=lambda row: (
+                row.generation != generation,
+                row.ending not in ABSORBING,
+                row.generation,
+            ),
+            default=None,
+        )
+
+    def begin(self, claim: Claim, holder: object) -> Answer:
+        """Take the entity's lock for `holder`, or not, and look the job up."""
+        if self.locks.get(claim.entity_key) is not None:
+            return Answer.BUSY
+        answer = self._look_up(claim)
+        if answer is Answer.DONE:
+            self.locks[claim.entity_key] = holder
+        return answer
+
+    def let_go(self, holder: object) -> None:
+        """Give back the locks of a transaction that ended, or whose process died."""
+        for key in [key for key, held_by in self.locks.items() if held_by is holder]:
+            del self.locks[key]
+
+    def insert(self, entry: Entry, ending: Ending) -> bool:
+        """Write a row of the ledger; False where another end stands."""
+        key = (entry.job, entry.generation)
+        if key in self.ledger:
+            return False
+        self.ledger[key] = LedgerRow(
+            entry.job,
+            entry.generation,
+            ending,
+            entry.partition,
+            entry.lane,
+            entry.offset,
+            entry.body,
+        )
+        return True
+
+    def record(  # noqa: PLR0911 - answer by answer, as the SQL does
+        self,
+        fence: Fence,
+        entity_key: int,
+        entry: Entry,
+        revision: int = 0,
+        *,
+        died: bool = False,
+        wait: Wait | None = None,
+    ) -> Answer:
+        """Write every end that is not success, and every wait; `died`: entry's body is the end."""
+        if not self.owns(fence):
+            return Answer.FENCED
+        if self.locks.get(entity_key) is not None:
+            return Answer.BUSY
+        if self.settled(entry.job, entry.generation):
+            return Answer.SETTLED
+        if self._revision(entry.job, entry.generation) != revision:
+            return Answer.STALE
+        if wait is not None and wait.holds and self._other_heads(entity_key, entry.job):
+            return Answer.STALE
+        if died:
+            self.insert(entry, Ending.FAILED)
+        if wait is None or (died and wait.state != BLOCKING):
+            return Answer.DONE
+        self._put(fence, entity_key, entry, revision + 1, wait)
+        return Answer.DONE
+
+    def replay_in_place(self, fence: Fence, entity_key: int, entry: Entry) -> Answer:
+        """Turn a blocking row into the retrying row of its next generation."""
+        if not self.owns(fence):
+            return Answer.FENCED
+        if self.locks.get(entity_key) is not None:
+            return Answer.BUSY
+        if self.settled(entry.job, entry.generation):
+            return Answer.SETTLED
+        blocking = self.waiting.get((entry.job, entry.generation - 1))
+        if blocking is None or blocking.row.state != BLOCKING:
+            return Answer.STALE
+        del self.waiting[entry.job, entry.generation - 1]
+        row = replace(
+            blocking.row,
+            generation=entry.generation,
+            revision=blocking.row.revision + 1,
+            state=RETRYING,
+        )
+        wait = Wait(RETRYING, row.holds, blocking.wait.submission, entry.body, attempt=1)
+        self.waiting[entry.job, entry.generation] = Waiting(row, fence.partition, fence.token, wait)
+        return Answer.DONE
+
+    def cancel(self, entry: Entry) -> Answer:
+        """End a generation from outside, seen or unseen."""
+        if self.settled(entry.job, entry.generation):
+            return Answer.SETTLED
+        self.insert(entry, Ending.CANCELLED)
+        return Answer.DONE
+
+    def heads(self, entity_key: int) -> Iterator[WaitingRow]:
+        """The row that holds the entity, if one does."""
+        return (
+            waiting.row
+            for waiting in self.waiting.values()
+            if waiting.row.entity_key == entity_key and waiting.row.holds
+        )
+
+    def has_spilled(self, partitions: Collection[int], entity_key: int) -> bool:
+        """Whether queued rows of the entity wait in one of these partitions."""
+        return any(any(self._spilled(number, entity_key)) for number in partitions)
+
+    def _look_up(self, claim: Claim) -> Answer:
+        newer = any(
+            job == claim.job and generation > claim.generation for job, generation in self.waiting
+        )
+        if newer or self.settled(claim.job, claim.generation):
+            return Answer.SETTLED
+        earlier = any(
+            (row.lane, row.place) < (claim.lane, claim.offset)
+            and row.job != claim.job
+            and not any(end.generation >= row.generation for end in self.of_job(row.job))
+            for row in self._spilled(claim.partition, claim.entity_key)
+        )
+        known = self._revision(claim.job, claim.generation) == claim.revision
+        if not known or earlier or self._other_heads(claim.entity_key, claim.job):
+            return Answer.STALE
+        return Answer.DONE
+
+    def _other_heads(self, entity_key: int, job: JobId) -> list[WaitingRow]:
+        """Rows of other jobs that hold the entity and are not settled; blocking ones by a later."""
+        return [row for row in self.heads(entity_key) if row.job != job and not self._is_over(row)]
+
+    def _is_over(self, row: WaitingRow) -> bool:
+        return self.settled(row.job, row.generation + (row.state == BLOCKING))
+
+    def _spilled(self, partition: int, entity_key: int) -> Iterator[WaitingRow]:
+        return (
+            waiting.row
+            for waiting in self.waiting.values()
+            if (waiting.partition, waiting.row.entity_key) == (partition, entity_key)
+            and waiting.row.state == QUEUED
+        )
+
+    def _revision(self, job: JobId, generation: int) -> int:
+        waiting = self.waiting.get((job, generation))
+        return 0 if waiting is None else waiting.row.revision
+
+    def _put(self, fence: Fence, entity_key: int, entry: Entry, revision: int, wait: Wait) -> None:
+        for key, other in list(self.waiting.items()):
+            row = other.row
+            if row.job == entry.job and row.generation <= entry.generation:
+                del self.waiting[key]
+            elif row.entity_key == entity_key and row.holds and self._is_over(row):
+                self.waiting[key] = replace(other, row=replace(row, holds=False))
+        row = WaitingRow(
+            entry.job,
+            entry.generation,
+            revision,
+            wait.state,
+            wait.holds,
+            entity_key,
+            entry.lane,
+            entry.offset,
+        )
+        self.waiting[entry.job, entry.generation] = Waiting(row, fence.partition, fence.token, wait)

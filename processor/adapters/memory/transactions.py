@@ -1,0 +1,178 @@
+"""How would a job's own transaction begin and end, without a database?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from processor.adapters.memory.step import Step, onward
+from processor.domain.errors import TransactionMisused
+from processor.ports.ledger import Answer, Ending, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from processor.adapters.memory.database import MemoryDatabase
+    from processor.ports.ledger import Entry
+    from processor.ports.transactions import Claim
+
+
+class MemoryTransactions:
+    """`Transactions`; its steps are `transactions.begin` and, of each one, `transaction.*`."""
+
+    def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
+        self._database = database
+        self.step = step
+        self._open: set[MemoryTransaction] = set()
+
+    async def begin(self, claim: Claim) -> MemoryTransaction | Answer:
+        """See `Transactions`."""
+        lost = await self.step("transactions.begin")
+        transaction = MemoryTransaction(self._database, claim, self.step, self._open)
+        answer = self._database.begin(claim, transaction)
+        if lost is not None:
+            self._database.let_go(transaction)  # the server rolls back what it cannot answer
+            raise lost
+        if answer is not Answer.DONE:
+            return answer
+        self._open.add(transaction)
+        return transaction
+
+    def die(self) -> None:
+        """Imitate the death of the process: what is open is rolled back, its locks are free."""
+        for transaction in list(self._open):
+            transaction.undo()
+
+
+class MemoryConnection:
+    """What a handler writes through: kept aside until the transaction commits.
+
+    Its session is this too: `commit` waits for the job's own, `rollback` fails the attempt. Its
+    steps are `transaction.put` and `transaction.get`.
+    """
+
+    def __init__(self, database: MemoryDatabase, step: Step) -> None:
+        self._database = database
+        self._step = step
+        self.written: dict[Hashable, object] = {}
+        self.rolled_back = False
+        self.is_open = True
+
+    async def put(self, key: Hashable, value: object) -> None:
+        """Write a value, to be seen by others once the job is complete."""
+        self._check()
+        lost = await self._step("transaction.put")
+        self._check()
+        self.written[key] = value
+        if lost is not None:
+            raise lost
+
+    async def get(self, key: Hashable) -> object:
+        """Read a value as this transaction sees it; None where there is none."""
+        self._check()
+        lost = await self._step("transaction.get")
+        self._check()
+        value = self.written.get(key, self._database.values.get(key))
+        if lost is not None:
+            raise lost
+        return value
+
+    async def commit(self) -> None:
+        """Wait for the job's own commit."""
+        self._check()
+
+    async def rollback(self) -> None:
+        """Undo what was written; the attempt fails."""
+        self._check()
+        self.rolled_back = True
+
+    def _check(self) -> None:
+        if not self.is_open:
+            raise TransactionMisused(
+                "the job's handler has returned: its session and connection are no longer its own"
+            )
+
+
+class MemoryTransaction:
+    """`Transaction`; its steps are `transaction.complete` and `transaction.rollback`."""
+
+    def __init__(
+        self,
+        database: MemoryDatabase,
+        claim: Claim,
+        step: Step,
+        opened: set[MemoryTransaction],
+    ) -> None:
+        self.claim = claim
+        self._database = database
+        self._step = step
+        self._opened = opened
+        self._connection = MemoryConnection(database, step)
+        self._ended = False
+
+    def connection(self) -> Any:  # noqa: ANN401 - the port's own
+        """See `Transaction`."""
+        return self._lent()
+
+    async def session(self) -> Any:  # noqa: ANN401 - the port's own
+        """See `Transaction`."""
+        return self._lent()
+
+    def fault(self, error: BaseException) -> Fault | None:
+        """See `Transaction`."""
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, Fault):
+            cause = cause.__cause__
+        return cause
+
+    async def seal(self) -> None:
+        """See `Transaction`."""
+        self._connection.is_open = False
+
+    async def complete(self, entry: Entry) -> Answer:
+        """See `Transaction`."""
+        self._connection.is_open = False
+        if self._ended:
+            raise TransactionMisused("the job's transaction has ended")
+        if self._connection.rolled_back:
+            self.undo()
+            raise TransactionMisused("the handler rolled its session back")
+        try:
+            lost = await self._step("transaction.complete")
+            answer = self._commit(entry)
+        finally:
+            self.undo()
+        if lost is not None:
+            raise lost
+        return answer
+
+    async def rollback(self) -> None:
+        """See `Transaction`."""
+        self._connection.is_open = False
+        if self._ended:
+            return
+        try:
+            await self._step("transaction.rollback")
+        finally:
+            self.undo()
+
+    def undo(self) -> None:
+        """End it: what was not committed is gone, the lock is free."""
+        self._connection.is_open = False
+        self._ended = True
+        self._opened.discard(self)
+        self._database.let_go(self)
+
+    def _commit(self, entry: Entry) -> Answer:
+        if self._ended:
+            raise Fault("the process died, and its connection with it")
+        if not self._database.insert(entry, Ending.COMPLETE):
+            return Answer.SETTLED
+        self._database.values.update(self._connection.written)
+        return Answer.DONE
+
+    def _lent(self) -> MemoryConnection:
+        if not self._connection.is_open:
+            raise TransactionMisused(
+                "the job's handler has returned: its session and connection are no longer its own"
+            )
+        return self._connection
