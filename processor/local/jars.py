@@ -43,14 +43,14 @@ class Jar:
         """Its name in Maven's words."""
         return f"{self.group}:{self.artifact}:{self.version}"
 
-    def check(self, path: Path) -> None:
+    def check(self, path: Path, mend: str) -> None:
         """Raise ConfigurationError, naming the jar, when the file is not the pinned one."""
         with path.open("rb") as content:
             found = hashlib.file_digest(content, "sha256").hexdigest()
         if found != self.sha256:
             raise ConfigurationError(
                 f"wrong checksum: {self.coordinate} in {path} is not the jar that was pinned"
-                f" (sha256 {found}, expected {self.sha256}); delete the file and start again"
+                f" (sha256 {found}, expected {self.sha256}); {mend}"
             )
 
 
@@ -78,14 +78,14 @@ def ensure(cache: Path, progress: Progress | None = None) -> Path:
     missing = [jar for jar in jars if not (folder / jar.file).exists()]
     for jar in jars:
         if jar not in missing:
-            jar.check(folder / jar.file)
+            jar.check(folder / jar.file, "delete the file and start again")
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(cache)
         with tempfile.TemporaryDirectory(prefix="fetching-", dir=cache) as aside:
             _fetch(missing, Path(aside), progress or (lambda _here, _all: None))
             for jar in missing:
-                jar.check(Path(aside) / jar.file)
+                jar.check(Path(aside) / jar.file, "nothing of the download was kept")
             for jar in missing:
                 (Path(aside) / jar.file).replace(folder / jar.file)
     return folder

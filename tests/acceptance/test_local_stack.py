@@ -63,14 +63,6 @@ def private(tmp_path: Path) -> Iterator[Path]:
     account.forget(tmp_path / "data")
 
 
-@pytest.fixture
-def cached(tmp_path: Path) -> Path:
-    """A cache with the pinned jars that a test may spoil."""
-    fetched = jars.ensure(cache_folder(os.environ))
-    shutil.copytree(fetched, tmp_path / "job-processor" / fetched.name)
-    return tmp_path / "job-processor"
-
-
 @contextmanager
 def small(folder: Path) -> Iterator[LocalStack]:
     with running(folder, heap="256m", buffers="32MB") as local:
@@ -195,10 +187,11 @@ def test_a_server_that_ends_by_itself_ends_the_stack_with_one_clear_line(folder:
 
 
 @as_root
-def test_an_ordinary_user_runs_the_stack_too(folder: Path, cached: Path) -> None:
+def test_an_ordinary_user_runs_the_stack_too(folder: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     folder.mkdir()
-    shutil.copytree(cached, folder.parent / cached.name)
+    fetched = jars.ensure(cache_folder(os.environ))
+    shutil.copytree(fetched, folder.parent / "job-processor" / fetched.name)
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     environment = {"XDG_CACHE_HOME": str(folder.parent), "HOME": "/nonexistent"}
     become = ordinary(nobody)
@@ -261,26 +254,6 @@ def test_programs_that_the_user_of_the_database_cannot_reach_are_copied(
         user=nobody.user, group=nobody.group, extra_groups=[],
     )  # fmt: skip
     assert "PostgreSQL" in found.stdout
-
-
-def test_a_jar_that_is_not_the_pinned_one_is_refused_by_name(cached: Path) -> None:
-    spoilt = cached / f"kafka-{jars.VERSION}" / "kafka-clients-4.3.1.jar"
-    content = bytearray(spoilt.read_bytes())
-    content[len(content) // 2] ^= 1
-    spoilt.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"wrong checksum: .*kafka-clients:4\.3\.1 in "):
-        jars.ensure(cached)
-
-
-@pytest.mark.long
-def test_a_missing_jar_is_fetched_checked_and_leaves_nothing_else(cached: Path) -> None:
-    missing = cached / f"kafka-{jars.VERSION}" / "jspecify-1.0.0.jar"
-    missing.unlink()
-    seen: list[tuple[int, int]] = []
-    jars.ensure(cached, lambda here, total: seen.append((here, total)))
-    assert missing.exists()
-    assert seen[-1][0] == seen[-1][1] == missing.stat().st_size
-    assert [path.name for path in cached.iterdir()] == [f"kafka-{jars.VERSION}"]
 
 
 async def test_a_killed_broker_and_a_killed_database_come_back_with_what_was_acknowledged(
