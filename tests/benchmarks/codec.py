@@ -1,0 +1,88 @@
+"""What does the contract cost a job? Run as `python -m tests.benchmarks.codec`.
+
+Prints the microseconds of CPU of each hot operation, through fastavro and by hand, on the usual
+record and on a full one.
+"""
+
+import timeit
+from collections.abc import Callable
+from dataclasses import replace
+from time import process_time
+
+from processor.adapters.avro import AvroCodec, load
+from processor.adapters.avro.outcomes import outcome_fields
+from processor.adapters.avro.single_object import SingleObject
+from processor.adapters.avro.submissions import submission_fields, submission_of
+from processor.domain.events import Started
+from processor.domain.outcome import Outcome
+from processor.domain.submission import SubmissionRecord
+from tests.golden import expected
+
+CALLS = 20_000
+REPEATS = 7
+
+
+def microseconds(operation: Callable[[], object]) -> float:
+    """Return the best of several rounds: the others measure the neighbours."""
+    rounds = timeit.repeat(operation, timer=process_time, number=CALLS, repeat=REPEATS)
+    return min(rounds) / CALLS * 1e6
+
+
+def row(name: str, by_fastavro: Callable[[], object], by_hand: Callable[[], object]) -> None:
+    slow, fast = microseconds(by_fastavro), microseconds(by_hand)
+    print(f"{name:<28}{slow:>12.1f}{fast:>12.1f}")  # noqa: T201 - a report on the terminal
+
+
+def submission_rows(name: str, record: SubmissionRecord, codec: AvroCodec) -> None:
+    form = SingleObject(load())
+    value = codec.encode_submission(record)
+    row(
+        f"read a submission, {name}",
+        lambda: submission_of(form.read("Submission", value)),
+        lambda: codec.decode_submission(value),
+    )
+    row(
+        f"write a submission, {name}",
+        lambda: form.write("Submission", submission_fields(record)),
+        lambda: codec.encode_submission(record),
+    )
+
+
+def outcome_row(name: str, outcome: Outcome, codec: AvroCodec) -> None:
+    form = SingleObject(load())
+    row(
+        f"write an outcome, {name}",
+        lambda: form.write("Outcome", outcome_fields(form, outcome)),
+        lambda: codec.encode_outcome(outcome),
+    )
+
+
+def main() -> None:
+    codec = AvroCodec()
+    usual = expected.SUBMISSIONS["Submission.1.usual"]
+    full = replace(
+        usual,
+        tenant="acme",
+        dedupe_key="2013-01-01/UA1545",
+        caller=expected.CALLER,
+        trace=expected.TRACE,
+    )
+    outcome = expected.JOURNAL["Outcome.1.usual"]
+    assert isinstance(outcome, Outcome)
+    started, completed = outcome.events
+    assert isinstance(started, Started)
+    traced = replace(
+        outcome,
+        tenant="acme",
+        request_id="req-7",
+        events=(replace(started, trace=expected.TRACE), completed),
+    )
+    print(f"{'µs':<28}{'fastavro':>12}{'by hand':>12}")  # noqa: T201 - a report on the terminal
+    submission_rows("usual", usual, codec)
+    submission_rows("full", full, codec)
+    outcome_row("usual", outcome, codec)
+    outcome_row("traced", traced, codec)
+
+
+if __name__ == "__main__":
+    main()
