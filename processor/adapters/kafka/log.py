@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from processor.ports.log import Append, Place
 
 FRAME_BYTES = 61 + 21 + 15
-"""A batch's header, and what a record needs beside key, value and headers, at the most."""
+"""A batch's header, a record's beside key, value and headers, and lz4's, at the most."""
+INCOMPRESSIBLE = 4096
+"""lz4 adds less than a byte to each so many bytes that it cannot make smaller."""
 HEADER_BYTES = 10
 """Two lengths of a header, at the most."""
 ANY_NUMBER = 1_000_000
@@ -228,11 +230,11 @@ class KafkaLog:
 
 
 def size_of(record: Append) -> int:
-    """Bytes of a batch that holds this record alone and uncompressed, at the most."""
+    """Bytes of a batch that holds this record alone, at the most."""
     size = FRAME_BYTES + len(record.key) + len(record.value)
     for name, value in record.headers:
         size += HEADER_BYTES + len(name.encode()) + len(value)
-    return size
+    return size + size // INCOMPRESSIBLE
 
 
 def _too_large(size: int, most: int) -> LogFailure:

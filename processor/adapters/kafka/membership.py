@@ -20,7 +20,14 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, NoError, RebalanceInProgressError
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 
-from processor.adapters.kafka.connection import CLIENT_ID, START_SECONDS, begin, end, first_line
+from processor.adapters.kafka.connection import (
+    CLIENT_ID,
+    START_SECONDS,
+    STOP_SECONDS,
+    begin,
+    end,
+    first_line,
+)
 from processor.domain.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -53,12 +60,14 @@ class KafkaMembership:
         rebalance_seconds: float = 60.0,
         poll_seconds: float = 60.0,
         start_seconds: float = START_SECONDS,
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._address = address
         self._lanes = tuple(lanes)
         self._partitions = partitions
         self._progress = progress
         self._start_seconds = start_seconds
+        self._stop_seconds = stop_seconds
         self._settings: dict[str, Any] = {
             "bootstrap_servers": address,
             "client_id": CLIENT_ID,
@@ -92,7 +101,7 @@ class KafkaMembership:
             self._polling.cancel()
             await asyncio.wait({self._polling})
         if self._consumer is not None:
-            await end(self._consumer)
+            await end(self._consumer, self._stop_seconds)
 
     def assigned(self) -> frozenset[int]:
         """See `processor.ports.membership.Membership`."""
@@ -164,7 +173,7 @@ class KafkaMembership:
         """Join anew where the client has given up; otherwise it goes on by itself."""
         if not self._consumer._coordinator._coordination_task.done():  # noqa: SLF001
             return
-        await end(self._consumer)
+        await end(self._consumer, self._stop_seconds)
         while True:
             try:
                 await self._join()

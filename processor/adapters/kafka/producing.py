@@ -25,7 +25,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from processor.adapters.kafka.connection import CLIENT_ID, begin, end, first_line
+from processor.adapters.kafka.connection import CLIENT_ID, begin, cut, end, first_line, within
 from processor.domain.errors import Unavailable
 from processor.domain.limits import RECORD_BYTES
 
@@ -161,7 +161,11 @@ class Producing:
         self._opened.set()
 
     async def _give_up(self, carrier: Carrier) -> None:
-        await end(carrier.producer, FLUSH_SECONDS)
+        # Its own stop waits for what is under way, and goes on waiting when it is cancelled.
+        if await within(FLUSH_SECONDS, carrier.producer.flush()):
+            await end(carrier.producer, FLUSH_SECONDS)
+        else:
+            await cut(carrier.producer)
         if not carrier.gone.done():
             carrier.gone.set_result(None)
 
