@@ -185,9 +185,15 @@ class Attempts:
 
     async def _fail(self, run: Run, error: BaseException) -> None:
         await self._close(run)
-        if not isinstance(error, JobError):
-            log.warning("a handler failed", job=str(run.delivery.record.job), exc_info=error)
         detail = detail_of(error, where_it_stood(error))
+        if not isinstance(error, JobError):
+            log.warning(
+                "a handler failed",
+                job=str(run.delivery.record.job),
+                type=run.delivery.record.type,
+                error=detail.type,
+                place=detail.place,
+            )
         failed = decide(Fail(self._with.clock.now(), detail), run.job)
         await self._record(run, (run.started, failed))
 

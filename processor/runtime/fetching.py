@@ -226,7 +226,7 @@ class LaneFetcher:
                 )
 
     async def _look_up(self, arrived: list[Delivery]) -> Known:
-        partitions = {delivery.partition.number for delivery in arrived}
+        partitions = list({delivery.partition.number for delivery in arrived})
         jobs = [delivery.record.job for delivery in arrived]
         entities = list({delivery.entity for delivery in arrived})
         while True:
