@@ -40,6 +40,8 @@ def stack(
     settings = Settings.from_env(environment)
     if not environment.get("JOBS_SESSION_TIMEOUT"):
         settings = replace(settings, session_timeout=SESSION_SECONDS)
+    if not environment.get("JOBS_RELEASE"):
+        settings = replace(settings, release="demo")
     if settings.kafka or settings.database:
         settings.need_kafka()
         settings.need_database()
