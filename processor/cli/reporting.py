@@ -70,10 +70,17 @@ class Report:
 
     def standing(self) -> str:
         """What is appended, and how to go on."""
-        told = f"{self.done:,} are appended, every line up to {self.line}"
+        if not self.tried:
+            return "nothing was sent"
+        told = (
+            f"every line up to {self.line} is appended" if self.line else "no line is known to be"
+        )
         if self.tried > self.line:
-            told += f" and perhaps some of those up to {self.tried}"
-        return f"{told}; go on with --batch {self._batch}, what is appended is not done twice"
+            told += f", perhaps some of those up to {self.tried}"
+        return (
+            f"{told}, nothing after; mend it and submit the whole again with"
+            f" --batch {self._batch}: what is appended is not done twice"
+        )
 
     def end(self) -> None:
         """The sum."""

@@ -15,10 +15,10 @@ T = TypeVar("T")
 def run(work: Coroutine[Any, Any, T], *, quiet: bool = True) -> T:
     """Run to the end; Ctrl-C cancels it first and is raised then.
 
-    Log lines go to stderr, for a person as text and else as JSON; a `quiet` command has only
-    those that warn.
+    Log lines go to stderr, for a person as text and else as JSON. A `quiet` command has none: it
+    tells what matters itself, in its one line.
     """
-    _configure_logs(logging.WARNING if quiet else logging.INFO)
+    _configure_logs(logging.CRITICAL if quiet else logging.INFO)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(work)
 
