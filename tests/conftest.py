@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from processor.local.stack import LocalStack, Stack
 from tests.stacks import containers, embedded, engine_missing
@@ -26,6 +27,10 @@ from processor.adapters.postgres.migrations import migrate
 asyncio.run(migrate(sys.argv[1]))
 """
 NOT_RUN = "not run on --stack containers"
+
+# A busy machine is no fault of an example: no test here asserts a time.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
