@@ -161,8 +161,9 @@ async def run(program: Program, entered: bytes = b"", seconds: float = START_SEC
         async with _deadline(seconds, StackError(f"{program.name} hangs")):
             await _ended(process)
     finally:
-        process.kill()
-        process.wait()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # with what it has started itself
+            process.wait()
     if process.returncode:
         raise StackError(
             f"{program.name} failed (exit code {process.returncode}); its log: {program.log}"
