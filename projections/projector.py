@@ -63,7 +63,7 @@ class Projector:
         clock: Clock,
         records: int = 4_000,
     ) -> None:
-        self._projection = projection
+        self.projection = projection
         self._readers = readers
         self._reader: Reader | None = None
         self._log = log
@@ -76,6 +76,8 @@ class Projector:
         self._logger = structlog.get_logger().bind(projection=projection.name)
         self.projected = 0
         """Records projected since the start."""
+        self.standing_by = False
+        """Whether another projector moves this projection."""
 
     async def __aenter__(self) -> Self:
         """Start moving."""
@@ -96,7 +98,7 @@ class Projector:
         """How many records of the log are not projected; None while this projector reads none."""
         if self._reader is None:
             return None
-        bounds = await self._reader.bounds(self._projection.places)
+        bounds = await self._reader.bounds(self.projection.places)
         return sum(max(0, end - self._positions[place]) for place, (_, end) in bounds.items())
 
     async def run(self) -> None:
@@ -119,7 +121,7 @@ class Projector:
 
     async def _follow(self) -> None:
         """Project from the checkpoints on until another projector has moved one."""
-        async with self._readers(self._projection.places) as reader:
+        async with self._readers(self.projection.places) as reader:
             await self._begin(reader)
             self._reader = reader
             try:
@@ -131,7 +133,7 @@ class Projector:
         raise Stopped
 
     async def _begin(self, reader: Reader) -> None:
-        bounds = await self._unless_stopped(reader.bounds(self._projection.places))
+        bounds = await self._unless_stopped(reader.bounds(self.projection.places))
         starts = {place: start for place, (start, _) in bounds.items()}
         await self._look(starts)
         for place, offset in self._positions.items():
@@ -139,7 +141,7 @@ class Projector:
 
     async def _look(self, starts: Mapping[Place, int]) -> None:
         """Read the checkpoints; one that is missing begins at `starts`."""
-        checkpoints = self._store.begin(self._projection.name, starts)
+        checkpoints = self._store.begin(self.projection.name, starts)
         self._positions = dict(await self._unless_stopped(checkpoints))
 
     async def _project(self, reader: Reader) -> bool:
@@ -152,7 +154,7 @@ class Projector:
             Move(place, self._positions[place], records[-1].offset + 1)
             for place, records in held.items()
         ]
-        if not await self._write(self._projection.fold(held), moves):
+        if not await self._write(self.projection.fold(held), moves):
             return False
         self._positions.update((move.place, move.after) for move in moves)
         self.projected += sum(map(len, held.values()))
@@ -161,7 +163,7 @@ class Projector:
     async def _write(self, folded: Folded, moves: Sequence[Move]) -> bool:
         await self._tell(folded.facts)
         return await self._unless_stopped(
-            self._store.write(self._projection.name, moves, folded.batch)
+            self._store.write(self.projection.name, moves, folded.batch)
         )
 
     async def _tell(self, facts: Sequence[Append]) -> None:
@@ -174,16 +176,20 @@ class Projector:
     async def _stand_by(self) -> None:
         """Return when the checkpoints have stood still while this projector looked."""
         self._logger.info("stands by: another projector moves this projection")
+        self.standing_by = True
         looks = 0
-        while looks < STAND_BY_LOOKS:
-            before = self._positions
-            await self._rest(STAND_BY_SECONDS)
-            await self._look(before)
-            looks = looks + 1 if self._positions == before else 0
+        try:
+            while looks < STAND_BY_LOOKS:
+                before = self._positions
+                await self._rest(STAND_BY_SECONDS)
+                await self._look(before)
+                looks = looks + 1 if self._positions == before else 0
+        finally:
+            self.standing_by = False
 
     async def _recover(self) -> None:
         """Fold what an earlier release kept aside and this one can decode."""
-        topics = sorted({place.topic for place in self._projection.places})
+        topics = sorted({place.topic for place in self.projection.places})
         last: AsideRow | None = None
         while rows := await self._unless_stopped(self._store.kept_aside(topics, last)):
             for row in rows:
@@ -193,7 +199,7 @@ class Projector:
     async def _recover_one(self, row: AsideRow) -> None:
         place = Place(row.topic, row.partition)
         record = KeptAside(row.offset, row.body, row.at // 1000)
-        folded = self._projection.fold({place: [record]})
+        folded = self.projection.fold({place: [record]})
         if not folded.batch.aside:
             folded.batch.recovered.append(row)
             await self._write(folded, [])

@@ -43,6 +43,11 @@ class MemoryProjections:
         self.letters: dict[tuple[bytes, int], LetterRow] = {}
         self.aside: dict[tuple[str, int, int], AsideRow] = {}
 
+    async def _read(self, name: str) -> None:
+        lost = await self.step(name)
+        if lost is not None:
+            raise lost
+
     async def begin(self, projection: str, starts: Mapping[Place, int]) -> Mapping[Place, int]:
         """See `Projections`."""
         lost = await self.step("projection.begin")
@@ -82,7 +87,7 @@ class MemoryProjections:
 
     async def kept_aside(self, topics: Collection[str], after: AsideRow | None) -> list[AsideRow]:
         """See `Projections`."""
-        await self.step("projection.aside")
+        await self._read("projection.aside")
         rows = (self.aside[key] for key in sorted(self.aside))
         return [
             row for row in rows if row.topic in topics and (after is None or row[:3] > after[:3])
@@ -90,7 +95,7 @@ class MemoryProjections:
 
     async def of(self, job: JobId) -> JobRecords:
         """See `HistoryRows`."""
-        await self.step("projection.read")
+        await self._read("projection.read")
         live = self.live.get(job.bytes)
         return JobRecords(
             [row for row in self.history.values() if row.job == job.bytes],
@@ -99,23 +104,23 @@ class MemoryProjections:
 
     async def checkpoint(self, projection: str, place: Place) -> int | None:
         """See `HistoryRows`."""
-        await self.step("projection.read")
+        await self._read("projection.read")
         return self.checkpoints.get((projection, place))
 
     async def by_id(self, dead_letter: UUID) -> LetterRow | None:
         """See `LetterRows`."""
-        await self.step("projection.read")
+        await self._read("projection.read")
         return next((row for row in self.letters.values() if row.id == dead_letter), None)
 
     async def open(self, query: LetterQuery) -> list[LetterRow]:
         """See `LetterRows`."""
-        await self.step("projection.read")
+        await self._read("projection.read")
         rows = sorted(filter(_is_open, self.letters.values()), key=_turn)
         return [row for row in rows if _matches(row, query)][: query.limit]
 
     async def groups(self) -> list[LetterGroup]:
         """See `LetterRows`."""
-        await self.step("projection.read")
+        await self._read("projection.read")
         deaths: dict[tuple[str, str], list[int]] = defaultdict(list)
         for row in filter(_is_open, self.letters.values()):
             deaths[row.type or "", row.place or ""].append(row.died_at or 0)
