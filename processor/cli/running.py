@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+AGAIN_SECONDS: Final = 1.0
 
 
 def run(work: Coroutine[Any, Any, T], *, quiet: bool = True) -> T:
@@ -19,8 +23,11 @@ def run(work: Coroutine[Any, Any, T], *, quiet: bool = True) -> T:
     tells what matters itself, in its one line.
     """
     _configure_logs(logging.CRITICAL if quiet else logging.INFO)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(work)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(work)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -31,18 +38,39 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-async def asked_to_stop() -> None:
-    """Return at the first Ctrl-C or SIGTERM; the next one interrupts whatever is still ending."""
+async def serve(service: AbstractAsyncContextManager[object]) -> None:
+    """Keep a service open until Ctrl-C or SIGTERM, then let it end in its own order.
+
+    While it starts, the signal cancels it; while it ends, a second one does, at the earliest a
+    second later: whoever signals a whole group of processes often signals twice.
+    """
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
+    stopping = _Stopping(asked)
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
-    try:
+        loop.add_signal_handler(number, stopping)
+    async with service:
+        stopping.started = True
         await asked.wait()
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.default_int_handler)
+
+
+class _Stopping:
+    """What a signal does: cancel what starts, ask what runs, and then cancel what ends."""
+
+    def __init__(self, asked: asyncio.Event) -> None:
+        self._asked = asked
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._asked_at = math.inf
+        self.started = False
+
+    def __call__(self) -> None:
+        now = self._loop.time()
+        if self.started and not self._asked.is_set():
+            self._asked_at = now
+            self._asked.set()
+        elif self._task and (not self.started or now > self._asked_at + AGAIN_SECONDS):
+            self._task.cancel()
 
 
 def _configure_logs(level: int) -> None:
@@ -62,5 +90,5 @@ def _configure_logs(level: int) -> None:
         cache_logger_on_first_use=True,
     )
     # What libraries say goes the same way; aiokafka tells each reconnect as an error.
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(name)s: %(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
