@@ -11,12 +11,14 @@ import pwd
 import secrets
 import shutil
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from processor.domain.errors import ConfigurationError
 
 SHELF = Path("/var/lib/job-processor")
+OWNER = "belongs-to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,10 @@ def database_folder(folder: Path, account: Account | None) -> Path:
     elif account.may_enter(folder):
         place = inside
     else:
+        _sweep()
         place = SHELF / secrets.token_hex(8)
+        _make(place)
+        (place / OWNER).write_text(str(folder), "utf-8")
         remembered.write_text(str(place), "utf-8")
     _make(place)
     account.give(place)
@@ -100,6 +105,18 @@ def readable_copy(original: Path, companions: Path, account: Account | None, nam
         except OSError:  # another process was first
             shutil.rmtree(aside)
     return copy
+
+
+def _sweep() -> None:
+    """Delete databases on the shelf whose data folder was a temporary one and is gone.
+
+    Others stay: their data folder may lie on a disk that is not mounted just now.
+    """
+    temporary = {Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")}  # noqa: S108
+    for owner in SHELF.glob(f"*/{OWNER}"):
+        folder = Path(owner.read_text("utf-8"))
+        if not folder.exists() and temporary & set(folder.parents):
+            shutil.rmtree(owner.parent, ignore_errors=True)
 
 
 def forget(folder: Path) -> None:

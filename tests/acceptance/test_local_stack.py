@@ -223,12 +223,27 @@ def test_as_root_the_database_lies_where_its_user_may_go(private: Path) -> None:
         assert database.username() == "nobody"
         place = Path(database.cwd()).parent
         assert place.parent == account.SHELF
-        first = local.stack
-        asyncio.run(remember(first, "kept"))
-    with small(private):
-        assert asyncio.run(remembered(first, "kept")) == (b"kept", "kept")
+    assert account.database_folder(private, account.unprivileged()) == place
     account.forget(private)
     assert not place.exists()
+
+
+@as_root
+def test_a_database_on_the_shelf_is_swept_only_after_its_temporary_folder(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "SHELF", folder)
+    tmp_path.chmod(0o700)
+    gone, kept, elsewhere = (tmp_path / name for name in ("gone", "kept", "elsewhere"))
+    places = []
+    for owner in (gone, kept, elsewhere):
+        owner.mkdir()
+        places.append(account.database_folder(owner, account.unprivileged()))
+    (places[2] / account.OWNER).write_text("/not-mounted/data")
+    shutil.rmtree(gone)
+    (tmp_path / "next").mkdir()
+    account.database_folder(tmp_path / "next", account.unprivileged())
+    assert [place.exists() for place in places] == [False, True, True]
 
 
 @as_root
