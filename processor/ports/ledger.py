@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
@@ -76,6 +76,8 @@ class WaitingRow:
     entity_key: int
     lane: Priority
     place: int
+    body: bytes | None = None
+    """Its outcome so far, to be published again by whoever meets its record again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,9 @@ class Known:
 
     ledger: list[LedgerRow]
     waiting: list[WaitingRow]
-    """Rows of those jobs, and every row that holds one of those entities."""
-    spilled: frozenset[int]
-    """Keys, among those asked for, of entities with queued rows of these partitions."""
+    """Rows of those jobs, and every unsettled row that holds one of those entities."""
+    spilled: Mapping[int, Priority]
+    """The most urgent lane in which an entity, among those asked for, has queued rows."""
 
 
 @dataclass(frozen=True, slots=True)

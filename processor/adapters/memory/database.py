@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from processor.domain.ids import JobId
+    from processor.domain.priority import Priority
     from processor.ports.ledger import Entry
     from processor.ports.ownership import Beat, Fence
     from processor.ports.transactions import Claim
@@ -200,9 +201,16 @@ class MemoryDatabase:
             if waiting.row.entity_key == entity_key and waiting.row.holds
         )
 
-    def has_spilled(self, partitions: Collection[int], entity_key: int) -> bool:
-        """Whether queued rows of the entity wait in one of these partitions."""
-        return any(any(self._spilled(number, entity_key)) for number in partitions)
+    def spilled(
+        self, partitions: Collection[int], entities: Collection[int]
+    ) -> dict[int, Priority]:
+        """The most urgent lane in which each entity has queued rows, where it has some."""
+        found: dict[int, Priority] = {}
+        for entity in entities:
+            lanes = [row.lane for number in partitions for row in self._spilled(number, entity)]
+            if lanes:
+                found[entity] = min(lanes)
+        return found
 
     def _look_up(self, claim: Claim) -> Answer:
         newer = any(
@@ -223,9 +231,10 @@ class MemoryDatabase:
 
     def _other_heads(self, entity_key: int, job: JobId) -> list[WaitingRow]:
         """Rows of other jobs that hold the entity and are not settled; blocking ones by a later."""
-        return [row for row in self.heads(entity_key) if row.job != job and not self._is_over(row)]
+        return [row for row in self.heads(entity_key) if row.job != job and not self.is_over(row)]
 
-    def _is_over(self, row: WaitingRow) -> bool:
+    def is_over(self, row: WaitingRow) -> bool:
+        """Whether a row is settled: a blocking one, once a later generation is in the ledger."""
         return self.settled(row.job, row.generation + (row.state == BLOCKING))
 
     def _spilled(self, partition: int, entity_key: int) -> Iterator[WaitingRow]:
@@ -245,7 +254,7 @@ class MemoryDatabase:
             row = other.row
             if row.job == entry.job and row.generation <= entry.generation:
                 del self.waiting[key]
-            elif row.entity_key == entity_key and row.holds and self._is_over(row):
+            elif row.entity_key == entity_key and row.holds and self.is_over(row):
                 self.waiting[key] = replace(other, row=replace(row, holds=False))
         row = WaitingRow(
             entry.job,

@@ -38,9 +38,13 @@ class MemoryLedger:
                 waiting.row
                 for waiting in database.waiting.values()
                 if waiting.row.job in wanted
-                or (waiting.row.holds and waiting.row.entity_key in entities)
+                or (
+                    waiting.row.holds
+                    and waiting.row.entity_key in entities
+                    and not database.is_over(waiting.row)
+                )
             ],
-            spilled=frozenset(key for key in entities if database.has_spilled(partitions, key)),
+            spilled=database.spilled(partitions, entities),
         )
         if lost is not None:
             raise lost

@@ -22,18 +22,20 @@ SELECT 'l' AS kind, job, generation, outcome::text AS letter, partition, lane, a
        body, NULL::integer AS revision, NULL::boolean AS holds, NULL::bigint AS entity_key
 FROM jobs.ledger WHERE job = ANY ($1::uuid[])
 UNION ALL
-SELECT 'w', job, generation, state::text, partition, lane, place, NULL, revision, holds, entity_key
+SELECT 'w', job, generation, state::text, partition, lane, place, body, revision, holds, entity_key
 FROM jobs.waiting WHERE job = ANY ($1::uuid[])
 UNION ALL
 SELECT 'w', job, generation, state::text, partition, lane, place, NULL, revision, holds, entity_key
-FROM jobs.waiting WHERE entity_key = ANY ($2::bigint[]) AND holds AND job <> ALL ($1::uuid[])
+FROM jobs.waiting w WHERE entity_key = ANY ($2::bigint[]) AND holds AND job <> ALL ($1::uuid[])
+    AND NOT jobs.settled_v1(w.job, w.generation + (w.state = 'b')::integer)
 UNION ALL
-SELECT 's', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, k
+SELECT 's', NULL, NULL, NULL, NULL, s.lane, NULL, NULL, NULL, NULL, k
 FROM unnest($2::bigint[]) k
-WHERE EXISTS (
-    SELECT FROM jobs.waiting w
+CROSS JOIN LATERAL (
+    SELECT w.lane FROM jobs.waiting w
     WHERE w.partition = ANY ($3::smallint[]) AND w.entity_key = k AND w.state = 'q'
-)
+    ORDER BY w.lane LIMIT 1
+) s
 """
 _FLUSH: Final = """
 SELECT mine, written FROM jobs.flush_v1(
@@ -71,18 +73,18 @@ class PostgresLedger:
         self, partitions: Collection[int], jobs: Collection[JobId], entities: Collection[int]
     ) -> Known:
         """What is known of a fetched batch, in one round trip."""
-        known = Known(ledger=[], waiting=[], spilled=frozenset())
+        known = Known(ledger=[], waiting=[], spilled={})
         async with self._pool.connection(Priority.HIGH) as connection:
             rows = await connection.fetch(_LOOK_UP, list(jobs), list(entities), list(partitions))
-        spilled = set()
+        spilled: dict[int, Priority] = {}
         for row in rows:
             if row["kind"] == "l":
                 known.ledger.append(_ledger_row(row))
             elif row["kind"] == "w":
                 known.waiting.append(_waiting_row(row))
             else:
-                spilled.add(row["entity_key"])
-        return Known(known.ledger, known.waiting, frozenset(spilled))
+                spilled[row["entity_key"]] = Priority(row["lane"])
+        return Known(known.ledger, known.waiting, spilled)
 
     async def flush(self, fences: Sequence[Fence], entries: Sequence[Entry]) -> Flushed:
         """Write many completions at once, under the tokens of their partitions.
@@ -172,4 +174,5 @@ def _waiting_row(row: asyncpg.Record) -> WaitingRow:
         entity_key=row["entity_key"],
         lane=Priority(row["lane"]),
         place=row["place"],
+        body=row["body"],
     )

@@ -1,0 +1,134 @@
+"""How does a job wait longer than it takes to run, and come back?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from processor.domain.ids import JobId
+    from processor.domain.priority import Priority
+    from processor.ports.ledger import Answer
+    from processor.ports.ownership import Fence
+
+
+class WaitingState(StrEnum):
+    """Why a row waits, as the table holds it."""
+
+    QUEUED = "q"
+    """Spilled, or behind its entity's head."""
+    SCHEDULED = "s"
+    RETRYING = "r"
+    RUNNING = "u"
+    """It runs longer than its partition can wait."""
+    HELD = "h"
+    BLOCKING = "b"
+    """Dead; its entity waits for an operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What is to be written about a job that waits."""
+
+    job: JobId
+    generation: int
+    entity_key: int
+    state: WaitingState
+    lane: Priority
+    """With `place` its order among its entity's jobs: of the first sighting."""
+    place: int
+    submission: bytes
+    holds: bool = False
+    """Whether it is its entity's one head: no other job of the entity may run."""
+    due_in: float | None = None
+    """Seconds from the database's now; None where time alone does not bring it back."""
+    due_at: int | None = None
+    """Microseconds since the epoch, instead of `due_in`."""
+    hold: int | None = None
+    attempt: int = 0
+    runs: int = 0
+    faults: int = 0
+    body: bytes | None = None
+    """Its encoded outcome so far; None where nothing has happened yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A row as it stands."""
+
+    wait: Wait
+    partition: int
+    revision: int
+    """Counts the writes; whoever writes names the one he knows."""
+    since: int
+    """When it began to wait in this state, in microseconds since the epoch."""
+
+
+class WaitingRoom(Protocol):
+    """The jobs of a partition that wait; every write is fenced by the partition's token.
+
+    Every method raises `Fault` when the database cannot be reached; the caller repeats.
+    """
+
+    async def record(
+        self,
+        fence: Fence,
+        wait: Wait,
+        revision: int,
+        *,
+        died: bytes | None = None,
+        lock: bool = True,
+    ) -> Answer:
+        """Write one row in the place of the one with this revision (0: there is none).
+
+        Tries the entity's lock, unless `lock` is False: then the caller's own running job holds it.
+        With `died` the generation ends as failed in the same transaction. Settled heads of the
+        entity are unmarked. DONE, BUSY, SETTLED, STALE or FENCED.
+        """
+        ...
+
+    async def enqueue(
+        self, fence: Fence, waits: Sequence[Wait], *, locked: Collection[int] = ()
+    ) -> list[Answer]:
+        """Write rows that hold nothing, each as by `record` with revision 0, all in one go.
+
+        `locked` names entities whose lock the caller's own running jobs hold. A row that is
+        there already is answered SETTLED if its job has ended, else STALE.
+        """
+        ...
+
+    async def due(
+        self, partitions: Collection[int], besides: Collection[JobId], limit: int
+    ) -> list[Waiting]:
+        """Rows whose time has come by the database's clock, the oldest first."""
+        ...
+
+    async def queue(self, partition: int, entity_key: int, limit: int) -> list[Waiting]:
+        """An entity's queued rows that have not ended, in their order: lane, then place."""
+        ...
+
+
+class Sweeping(Protocol):
+    """Finds and clears what nobody's turn brings back."""
+
+    async def stranded(self, partitions: Collection[int], limit: int) -> list[tuple[int, int]]:
+        """(partition, entity) of queued rows whose entity has no unsettled head, oldest first."""
+        ...
+
+    async def remove(self, rows: Collection[tuple[JobId, int]]) -> None:
+        """Delete rows (job, generation) whose outcome is acknowledged; blocking ones stay."""
+        ...
+
+    async def settled(self, partitions: Collection[int], limit: int) -> list[Waiting]:
+        """Rows that are settled in the ledger and still there: their outcome is to be published.
+
+        A blocking row is settled once a later generation is in the ledger.
+        """
+        ...
+
+    async def wake(self, partition: int, states: Collection[WaitingState]) -> None:
+        """Make a partition's rows of these states due now: a new owner looks at them afresh."""
+        ...
