@@ -25,15 +25,22 @@ class Standing:
     seconds: float
     """Since the first submission."""
     done: Mapping[Priority, int]
-    """Jobs whose end is durable and stands in the journal, by lane."""
+    """Records below the positions, by lane: their ends are durable and stand in the journal."""
+    settled: Mapping[Priority, int]
+    """Jobs whose end is durable, by lane; no fewer than are done."""
     dead_letters: int
     projected: int
     """Ends that the history holds."""
 
     @property
-    def ended(self) -> int:
-        """Jobs done in all lanes."""
+    def all_done(self) -> int:
+        """Records done in all lanes."""
         return sum(self.done.values())
+
+    @property
+    def all_settled(self) -> int:
+        """Jobs settled in all lanes."""
+        return sum(self.settled.values())
 
 
 @dataclass(slots=True)
@@ -44,12 +51,12 @@ class Pace:
 
     def after(self, standing: Standing) -> float:
         """The rate, with this standing as the latest."""
-        self._seen.append((standing.seconds, standing.ended))
+        self._seen.append((standing.seconds, standing.all_settled))
         while len(self._seen) > 2 and standing.seconds - self._seen[1][0] >= WINDOW_SECONDS:  # noqa: PLR2004 - the ends of a stretch
             self._seen.popleft()
         since, before = self._seen[0]
         elapsed = standing.seconds - since
-        return (standing.ended - before) / elapsed if elapsed > 0 else 0.0
+        return (standing.all_settled - before) / elapsed if elapsed > 0 else 0.0
 
 
 Show = Callable[[Standing], None]
@@ -84,10 +91,10 @@ def _bars(console: Console, lanes: Mapping[Priority, int]) -> Iterator[Show]:
 
         def show(standing: Standing) -> None:
             for lane in LANES:
-                bars.update(bar[lane], completed=standing.done.get(lane, 0))
+                bars.update(bar[lane], completed=standing.settled.get(lane, 0))
             rate = pace.after(standing)
             note = f"{rate:,.0f} jobs/s · {standing.dead_letters:,} dead letters"
-            bars.update(ended, completed=standing.ended, note=note)
+            bars.update(ended, completed=standing.all_settled, note=note)
             bars.update(history, completed=standing.projected)
             bars.refresh()
 
@@ -102,12 +109,13 @@ def _lines(console: Console, lanes: Mapping[Priority, int]) -> Show:
     def show(standing: Standing) -> None:
         nonlocal written
         rate = pace.after(standing)
-        over = standing.ended >= total and standing.projected >= total
+        over = standing.all_settled >= total and standing.projected >= total
         if standing.seconds - written < LINE_SECONDS and not over:
             return
         written = standing.seconds
         each = " · ".join(
-            f"{lane.label} {standing.done.get(lane, 0):,}/{lanes.get(lane, 0):,}" for lane in LANES
+            f"{lane.label} {standing.settled.get(lane, 0):,}/{lanes.get(lane, 0):,}"
+            for lane in LANES
         )
         console.print(
             f"{standing.seconds:6.1f} s · {each} · {rate:,.0f} jobs/s"

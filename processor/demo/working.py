@@ -50,8 +50,8 @@ class Run:
     began: float = field(default_factory=time.monotonic)
     submitted: float = 0.0
     """Seconds that submitting took."""
-    last: tuple[int, int, int] = (0, 0, 0)
-    """Jobs ended, ends projected and dead letters, when they moved last."""
+    last: tuple[int, ...] = ()
+    """Jobs settled, records done, ends projected and dead letters, when they moved last."""
     moved: float = 0.0
     """When that was, in seconds since the beginning."""
     killed: bool = False
@@ -85,14 +85,17 @@ class Run:
         if submitting.done():
             submitting.result()  # raises what went wrong
         standing = await self.watch.standing(time.monotonic() - self.began)
-        if min(standing.ended, standing.projected) >= self.wanted.flights:
+        if min(standing.all_done, standing.projected) >= self.wanted.flights:
             # The journal may hold copies: only now is counting worth it.
             standing = replace(standing, projected=await self.watch.histories())
         show(standing)
         self.must_move(standing)
         if self.wanted.kill and not self.killed:
             await self.kill_in_the_middle(standing)
-        if not submitting.done() or min(standing.ended, standing.projected) < self.wanted.flights:
+        if (
+            not submitting.done()
+            or min(standing.all_done, standing.projected) < self.wanted.flights
+        ):
             return False
         return await self.dead_letters_stand(standing)
 
@@ -107,26 +110,26 @@ class Run:
 
     def must_move(self, standing: Standing) -> None:
         """Raise `ProcessorError` when nothing has moved for too long."""
-        now = (standing.ended, standing.projected, standing.dead_letters)
+        now = (standing.all_settled, standing.all_done, standing.projected, standing.dead_letters)
         if now != self.last:
             self.last, self.moved = now, standing.seconds
         if standing.seconds - self.moved > STALL_SECONDS:
             raise ProcessorError(
-                f"nothing has moved for {STALL_SECONDS:g} s: {standing.ended:,} of"
+                f"nothing has moved for {STALL_SECONDS:g} s: {standing.all_done:,} of"
                 f" {self.wanted.flights:,} jobs ended, {standing.projected:,} in the history"
             )
 
     async def kill_in_the_middle(self, standing: Standing) -> None:
         """Kill the first worker when a part of the work is done; alone, it gets a successor."""
-        if standing.ended < self.wanted.flights * KILL_AFTER:
+        if standing.all_settled < self.wanted.flights * KILL_AFTER:
             return
-        if standing.ended >= self.wanted.flights:
+        if standing.all_settled >= self.wanted.flights:
             raise ProcessorError("the work was over before a worker could be killed in its middle")
         self.killed = True
         victim = self.workers[0]
         await victim.kill()
         self.console.print(
-            f"killed {victim.name} (SIGKILL) with {standing.ended:,} of"
+            f"killed {victim.name} (SIGKILL) with {standing.all_settled:,} of"
             f" {self.wanted.flights:,} jobs ended"
         )
         if len(self.workers) == 1:

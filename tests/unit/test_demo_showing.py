@@ -11,7 +11,8 @@ LANES_OF_TEN = dict.fromkeys(LANES, 10)
 
 
 def standing(seconds: float, done: int, projected: int = 0, dead: int = 0) -> Standing:
-    return Standing(seconds, dict.fromkeys(LANES, done), dead, projected)
+    lanes = dict.fromkeys(LANES, done)
+    return Standing(seconds, lanes, lanes, dead, projected)
 
 
 def shown(*standings: Standing, terminal: bool) -> str:

@@ -52,7 +52,7 @@ class Sleepers(Children):
 
 def standing(ended: int, projected: int = 0, dead: int = 0, seconds: float = 1.0) -> Standing:
     lanes = dict.fromkeys(LANES, 0) | {LANES[0]: ended}
-    return Standing(seconds, lanes, dead, projected)
+    return Standing(seconds, lanes, lanes, dead, projected)
 
 
 @asynccontextmanager
