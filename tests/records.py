@@ -126,7 +126,7 @@ def _outcomes(
 
 
 outcomes = _outcomes(
-    st.lists(events, max_size=5).map(tuple),
+    st.lists(events, max_size=5).map(tuple) | st.tuples(started, completed),
     st.none() | blobs,
     st.lists(blobs, max_size=3).map(tuple),
 )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -15,9 +16,10 @@ from processor.adapters.avro.single_object import SingleObject
 from processor.domain.events import Unknown
 from processor.domain.outcome import Outcome
 from processor.domain.submission import SubmissionRecord
-from processor.ports.codec import UnknownSchema
+from processor.ports.codec import Undecodable, UnknownSchema
 from tests import records
 from tests.compatibility import faults, samples
+from tests.property.test_hostile_bytes import good, spoilt
 
 Change = Callable[[dict[str, Any]], object]
 RELEASED = load()
@@ -143,6 +145,28 @@ def test_a_reader_deployed_first_reads_both_versions_and_writes_the_older(
         assert reader.decode_submission(written) == submission
     with pytest.raises(UnknownSchema):
         older.decode_submission(written)
+
+
+LATER = AvroCodec(
+    schemas=Schemas(
+        [
+            *[schema for versions in RELEASED.records.values() for schema in versions],
+            *[next_version(record, add(DEFAULTED)) for record in RELEASED.records],
+        ]
+    )
+)
+
+
+@given(spoilt(good))
+def test_a_spoilt_record_of_an_older_version_is_undecodable_at_worst(value: bytes) -> None:
+    for read in (
+        LATER.decode_submission,
+        LATER.decode_journal,
+        LATER.decode_dead_letter,
+        LATER.decode_job_failed,
+    ):
+        with suppress(Undecodable):
+            read(value)
 
 
 @given(records.usual_outcomes)

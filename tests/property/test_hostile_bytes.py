@@ -140,6 +140,24 @@ def test_a_hostile_length_allocates_nothing(mark: bytes, length: int) -> None:
     assert peak < 1_000_000
 
 
+HEAD = bytes.fromhex("c3014fd6e50c9413ebf2") + bytes(16) + b"\2\4" + b"\x80" * 7 + b"\6"
+NAMES = b"\2t\2e"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        HEAD + NAMES + b"\2\1" + bytes(15) + bytes(7),
+        HEAD + NAMES + b"\0\x81\1" + bytes(64) + bytes(8),
+    ],
+    ids=["of a tenant", "of a payload"],
+)
+def test_a_negative_length_that_would_leave_the_rest_in_place_is_undecodable(value: bytes) -> None:
+    assert CODEC.decode_submission(HEAD + NAMES + b"\0\2p" + bytes(8)).payload == b"p"
+    with pytest.raises(Undecodable):
+        CODEC.decode_submission(value)
+
+
 def test_an_outcome_of_more_events_than_can_be_numbered_is_undecodable() -> None:
     many = [{"kind": "Snoozed", "body": b""}] * 32_768
     outcome = Outcome(JobId(UUID(int=1)), 1, 1, "t", "e", None, Priority.LOW, 0, 0, ())
