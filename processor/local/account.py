@@ -66,6 +66,11 @@ def database_folder(folder: Path, account: Account | None) -> Path:
         return inside
     if remembered.exists():
         place = Path(remembered.read_text("utf-8"))
+        if not place.exists():  # an empty one beside a full log would work every job again
+            raise ConfigurationError(
+                f"the database of {folder} was in {place}, which is gone;"
+                " delete the data folder to begin anew, or name another"
+            )
     elif account.may_enter(folder):
         place = inside
     else:

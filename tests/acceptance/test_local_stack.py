@@ -247,6 +247,17 @@ def test_a_database_on_the_shelf_is_swept_only_after_its_temporary_folder(
 
 
 @as_root
+def test_a_database_that_has_gone_is_not_silently_replaced_by_an_empty_one(
+    private: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "SHELF", folder)
+    private.mkdir()
+    shutil.rmtree(account.database_folder(private, account.unprivileged()))
+    with pytest.raises(ConfigurationError, match="which is gone"):
+        account.database_folder(private, account.unprivileged())
+
+
+@as_root
 def test_programs_that_the_user_of_the_database_cannot_reach_are_copied(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
