@@ -132,3 +132,7 @@ class Sweeping(Protocol):
     async def wake(self, partition: int, states: Collection[WaitingState]) -> None:
         """Make a partition's rows of these states due now: a new owner looks at them afresh."""
         ...
+
+
+class Room(WaitingRoom, Sweeping, Protocol):
+    """Both, as one adapter gives them."""

@@ -17,10 +17,13 @@ from processor.domain.errors import HandlerMissing, JobError, Reject
 from processor.domain.events import Started
 from processor.domain.job import Fail, Job, Start, State, Succeed, decide, evolve
 from processor.domain.limits import OUTCOME_BYTES
-from processor.domain.outcome import Outcome
+from processor.domain.outcome import Outcome, shorten
 from processor.ports.ledger import Answer, Ending, Fault
+from processor.ports.waiting_room import WaitingState
 from processor.runtime.calling import Run, where_it_stood
+from processor.runtime.deciding import counts, delay_after
 from processor.runtime.failing import detail_of
+from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +44,8 @@ log = structlog.get_logger(__name__)
 
 PAUSE_WHEN_BUSY = 0.05
 LONGEST_PAUSE = 2.0
+OLDER_ERROR_BYTES = 2_048
+"""What is kept of each older error's message: twenty of them stay far below an outcome's limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class Collaborators:
     recorder: Recorder
     settling: Settling
     timeline: Callable[[], int]
+    grace: float
+    """Seconds that a job waits for a handler of its type."""
     doubt: Callable[[OwnedPartition, str], None]
 
 
@@ -87,17 +94,21 @@ class Attempts:
             self._again_after_fault(run, fault)
         except asyncio.CancelledError:
             await self._close(run)
-            self._with.settling.abandon(delivery)
+            if delivery.cancelled:
+                await self._with.recorder.settle_as_found(delivery)
+            else:
+                self._with.settling.abandon(delivery)
         finally:
             delivery.running = None
 
     def _begin(self, delivery: Delivery) -> Run:
-        job = Job(State.QUEUED, delivery.record.generation, delivery.lane)
+        job = _as_it_waits(delivery)
         start = Start(
             self._with.clock.now(),
             self._identity.worker,
             self._identity.release,
             delivery.partition.number,
+            counted=counts(delivery.events),
             trace=delivery.record.trace,
         )
         started = decide(start, job)
@@ -110,9 +121,7 @@ class Attempts:
         if delivery.corrupt is not None:
             await self._fail_unstarted(run, delivery.corrupt)
         elif handler is None:
-            log.error("no handler; a dead letter at once", type=delivery.record.type)
-            missing = HandlerMissing(f"no handler is registered for {delivery.record.type!r}")
-            await self._fail_unstarted(run, detail_of(missing))
+            await self._miss(run)
         else:
             await self._handle(run, handler)
 
@@ -128,11 +137,11 @@ class Attempts:
             if run.interrupted:
                 await self._obey(run)
             else:
-                await self._fail(run, error)
+                await self._fail(run, handler, error)
 
     def _completed(self, run: Run, result: bytes) -> bytes:
         completed = decide(Succeed(self._with.clock.now(), result), run.job)
-        body = self._with.codec.encode_outcome(self._outcome(run, (run.started, completed)))
+        body = self._with.codec.encode_outcome(self._outcome(run, run.started, completed))
         if len(body) > OUTCOME_BYTES:
             message = f"the outcome has {len(body):,} bytes; at most {OUTCOME_BYTES:,} are kept"
             raise Reject(message)
@@ -183,7 +192,22 @@ class Attempts:
         )
         self._come_again(delivery)
 
-    async def _fail(self, run: Run, error: BaseException) -> None:
+    async def _miss(self, run: Run) -> None:
+        """No handler is registered: wait for one, and fail once nobody came in the grace period."""
+        delivery, now = run.delivery, self._with.clock.now()
+        type_ = delivery.record.type
+        waited = 0.0
+        if delivery.waiting_since:
+            waited = (now - delivery.waiting_since) / 1_000_000
+        if waited >= self._with.grace:
+            missing = HandlerMissing(f"no handler was registered for {type_!r} in {waited:,.0f} s")
+            await self._fail_unstarted(run, detail_of(missing))
+            return
+        log.error("a job waits for a handler of its type", type=type_, job=str(delivery.record.job))
+        wait = wait_of(delivery, WaitingState.HELD, due_in=self._with.grace - waited)
+        await self._with.recorder.wait(delivery, wait, tell=False)
+
+    async def _fail(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
         await self._close(run)
         detail = detail_of(error, where_it_stood(error))
         if not isinstance(error, JobError):
@@ -194,23 +218,40 @@ class Attempts:
                 error=detail.type,
                 place=detail.place,
             )
-        failed = decide(Fail(self._with.clock.now(), detail), run.job)
-        await self._record(run, (run.started, failed))
+        now, delivery = self._with.clock.now(), run.delivery
+        delay = delay_after(
+            error, handler.retry, delivery.record.attempts, run.started, delivery.events, now
+        )
+        if delay is not None:
+            await self._retry(run, detail, delay)
+            return
+        failed = decide(Fail(now, detail), run.job)
+        body = self._encoded(self._outcome(run, run.started, failed, submission=delivery.value))
+        if handler.retry.on_exhausted == "block":
+            await self._with.recorder.block(delivery, body)
+        else:
+            await self._with.recorder.fail(delivery, body)
+
+    async def _retry(self, run: Run, detail: ErrorDetail, delay: float) -> None:
+        now, delivery = self._with.clock.now(), run.delivery
+        retrying = decide(Fail(now, detail, now + int(delay * 1_000_000)), run.job)
+        body = self._encoded(self._outcome(run, run.started, retrying))
+        delivery.attempt, delivery.runs = run.started.attempt, run.started.run
+        wait = wait_of(delivery, WaitingState.RETRYING, due_in=delay, body=body)
+        await self._with.recorder.wait(delivery, wait, tell=True)
 
     async def _fail_unstarted(self, run: Run, error: ErrorDetail) -> None:
-        waiting = Job(State.QUEUED, run.job.generation, run.job.lane)
-        await self._record(run, (decide(Fail(self._with.clock.now(), error), waiting),))
+        failed = decide(Fail(self._with.clock.now(), error), _as_it_waits(run.delivery))
+        outcome = self._outcome(run, failed, submission=run.delivery.value)
+        await self._with.recorder.fail(run.delivery, self._encoded(outcome))
 
-    async def _record(self, run: Run, events: tuple[Durable, ...]) -> None:
-        body = self._with.codec.encode_outcome(
-            self._outcome(run, events, submission=run.delivery.value)
-        )
-        await self._with.recorder.fail(run.delivery, body)
+    def _encoded(self, outcome: Outcome) -> bytes:
+        return self._with.codec.encode_outcome(outcome)
 
-    def _outcome(
-        self, run: Run, events: tuple[Durable, ...], submission: bytes | None = None
-    ) -> Outcome:
+    def _outcome(self, run: Run, *events: Durable, submission: bytes | None = None) -> Outcome:
         delivery, record = run.delivery, run.delivery.record
+        if delivery.events:
+            events = shorten((*delivery.events, *events), OLDER_ERROR_BYTES)
         return Outcome(
             record.job,
             record.generation,
@@ -234,6 +275,17 @@ class Attempts:
         transaction: Transaction | None = None if opening is None else await opening.close()
         if transaction is not None:
             await asyncio.shield(transaction.rollback())
+
+
+def _as_it_waits(delivery: Delivery) -> Job:
+    state = State.RETRYING if delivery.events else State.QUEUED
+    return Job(
+        state,
+        delivery.record.generation,
+        delivery.lane,
+        attempt=delivery.attempt,
+        run=delivery.runs,
+    )
 
 
 def _is_stopped() -> bool:

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 class Run:
     """One run of a job: the value that the steps of an attempt hand on."""
 
-    __slots__ = ("delivery", "job", "opening", "progress", "started", "told", "told_at", "warned")
+    __slots__ = ("delivery", "job", "opening", "progress", "started", "told", "told_at")
 
     def __init__(self, delivery: Delivery, job: Job, started: Started) -> None:
         self.delivery = delivery
@@ -40,7 +40,6 @@ class Run:
         self.told_at: int | None = None
         """When the journal was last told that it runs; None while it was not."""
         self.told: tuple[float, str] | None = None
-        self.warned = False
 
     def tell(self, percent: float, note: str) -> None:
         """Take what the handler says of its progress."""
@@ -75,7 +74,7 @@ class Caller:
         return encode_result(returned)
 
     async def _in_loop(self, run: Run, handler: Handler[Any], payload: object) -> object:
-        run.opening = Opening(self._transactions, run.delivery.claim())
+        run.opening = Opening(self._transactions, run.delivery.claim)
         request = _request(run, payload, run.opening)
         deadline = asyncio.timeout(handler.timeout)
         try:

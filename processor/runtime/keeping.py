@@ -26,14 +26,14 @@ from processor.runtime.partition import OwnedPartition
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from processor.domain.mailbox import Mailboxes
     from processor.ports.clock import Clock
     from processor.ports.membership import Membership
     from processor.ports.ownership import Owner, Ownership
-    from processor.runtime.delivery import Delivery, Name
     from processor.runtime.dispatcher import Dispatcher
     from processor.runtime.fetching import LaneFetcher
+    from processor.runtime.memory import Memory
     from processor.runtime.publisher import Publisher
+    from processor.runtime.returning import Returning
 
 log = structlog.get_logger(__name__)
 
@@ -55,8 +55,8 @@ class Times:
 class Holdings:
     """What taking over and letting go touch."""
 
-    mailboxes: Mailboxes[Delivery]
-    reserved: dict[Name, Delivery]
+    memory: Memory
+    returning: Returning
     fetchers: Sequence[LaneFetcher]
     dispatcher: Dispatcher
     publisher: Publisher
@@ -168,6 +168,7 @@ class Keeper:
             self.owned[partition.number] = partition
             for fetcher in self._holds.fetchers:
                 fetcher.take(partition)
+            self._holds.returning.take(partition)
 
     def _may_take(self, seen: Owner) -> bool:
         if seen.released or seen.worker is None or seen.worker == self._worker:
@@ -247,5 +248,7 @@ class Keeper:
     def _forget_waiting(self, partition: OwnedPartition) -> None:
         for fetcher in self._holds.fetchers:
             fetcher.drop(partition)
-        for delivery in self._holds.mailboxes.drop(lambda one: one.partition is partition):
-            self._holds.reserved.pop(delivery.name, None)
+        memory = self._holds.memory
+        memory.lines.drop(partition)
+        for delivery in memory.mailboxes.drop(lambda one: one.partition is partition):
+            memory.forget(delivery)

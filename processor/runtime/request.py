@@ -10,7 +10,7 @@ from processor.domain.errors import TransactionMisused
 from processor.ports.ledger import Answer, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator
+    from collections.abc import Awaitable, Callable, Generator
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -54,12 +54,13 @@ class Opening:
     complete.
     """
 
-    __slots__ = ("_claim", "_closed", "_lock", "_transactions", "fault", "transaction", "verdict")
+    __slots__ = ("_claim", "_closed", "_transactions", "fault", "lock", "transaction", "verdict")
 
-    def __init__(self, transactions: Transactions, claim: Claim) -> None:
+    def __init__(self, transactions: Transactions, claim: Callable[[], Claim]) -> None:
         self._transactions = transactions
         self._claim = claim
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
+        """Held while the transaction opens, and while a row comes to carry the job."""
         self._closed = False
         self.transaction: Transaction | None = None
         self.verdict: Answer | None = None
@@ -67,7 +68,7 @@ class Opening:
 
     async def open(self) -> Transaction:
         """The one transaction of this attempt, also for several tasks of the handler at once."""
-        async with self._lock:
+        async with self.lock:
             if self._closed:
                 message = "the handler has returned: its transaction is closed"
                 raise TransactionMisused(message)
@@ -79,7 +80,7 @@ class Opening:
         if self.verdict is not None or self.fault is not None:
             raise Interrupted
         try:
-            begun = await self._transactions.begin(self._claim)
+            begun = await self._transactions.begin(self._claim())
         except Fault as fault:
             self.fault = fault
             raise Interrupted from fault
@@ -91,7 +92,7 @@ class Opening:
     async def close(self) -> Transaction | None:
         """Let nobody open it any more; what is open now, also by a task the handler left behind."""
         self._closed = True
-        async with self._lock:
+        async with self.lock:
             return self.transaction
 
 

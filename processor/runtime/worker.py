@@ -19,7 +19,6 @@ from uuid import uuid4
 
 import structlog
 
-from processor.domain.mailbox import Mailboxes
 from processor.domain.priority import LANES
 from processor.ports.ledger import Fault
 from processor.runtime.announcing import Announcer
@@ -28,11 +27,15 @@ from processor.runtime.beating import Heart
 from processor.runtime.calling import Caller
 from processor.runtime.decoding import Decoder
 from processor.runtime.dispatcher import Dispatcher
-from processor.runtime.fetching import Intake, LaneFetcher, LookAhead
+from processor.runtime.fetching import LaneFetcher, LookAhead
 from processor.runtime.flusher import Flusher
+from processor.runtime.intake import Intake
 from processor.runtime.keeping import Holdings, Keeper, Times
+from processor.runtime.memory import Memory
 from processor.runtime.publisher import Publisher
+from processor.runtime.queueing import Queueing
 from processor.runtime.recording import Recorder
+from processor.runtime.returning import Returning
 from processor.runtime.settling import Settling
 
 if TYPE_CHECKING:
@@ -47,8 +50,10 @@ if TYPE_CHECKING:
     from processor.ports.membership import Membership
     from processor.ports.ownership import Ownership, Workers
     from processor.ports.transactions import Transactions
-    from processor.runtime.delivery import Delivery, Name
+    from processor.ports.waiting_room import Room
+    from processor.runtime.delivery import Delivery
     from processor.runtime.handlers import Jobs
+    from processor.runtime.partition import OwnedPartition
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +71,7 @@ class World:
     ownership: Ownership
     workers: Workers
     ledger: Ledger
+    room: Room
     transactions: Transactions
     timeline: Callable[[], int]
     """The database's timeline as it was last seen."""
@@ -83,6 +89,8 @@ class Manner:
     """Kafka's cluster id."""
     release: str = ""
     slots: int = 32
+    grace: float = 24 * 3600.0
+    """Seconds that a job waits for a handler of its type before it fails."""
     look_ahead: LookAhead = field(default_factory=LookAhead)
     times: Times = field(default_factory=Times)
     worker: UUID = field(default_factory=uuid4)
@@ -97,27 +105,46 @@ class WorkerRuntime:
         self._manner = manner
         self._threads = ThreadPoolExecutor(manner.slots, thread_name_prefix="handler")
         self._era = world.era()
-        mailboxes: Mailboxes[Delivery] = Mailboxes()
-        reserved: dict[Name, Delivery] = {}
+        memory = self._memory = Memory()
         self.dispatcher = Dispatcher(
-            mailboxes,
-            manner.slots,
-            self._attempt,
-            self._may_dispatch,
+            memory.mailboxes, manner.slots, self._attempt, self._may_dispatch
         )
+        wake = self.dispatcher.wake
         self._publisher = Publisher(
-            world.log, world.codec, world.clock, manner.topics, manner.partitions, self._look_again
+            world.log,
+            world.codec,
+            world.clock,
+            world.room,
+            manner.topics,
+            manner.partitions,
+            self._look_again,
         )
-        settling = Settling(mailboxes, reserved, self._publisher, self.dispatcher.wake)
+        settling = Settling(memory, self._publisher, wake)
         self._flusher = Flusher(world.ledger, world.clock, settling, self._doubt)
+        self._queueing = Queueing(
+            world.room, world.ledger, world.clock, memory, settling, self._doubt
+        )
+        self._recorder = Recorder(
+            world.ledger, world.room, world.clock, self._queueing, settling, self._doubt
+        )
+        self._returning = Returning(
+            world.room,
+            world.ledger,
+            world.codec,
+            world.clock,
+            memory,
+            settling,
+            self._owned,
+            wake,
+        )
         self._attempts = self._make_attempts(settling)
-        self._fetchers = self._make_fetchers(mailboxes, reserved, settling)
+        self._fetchers = self._make_fetchers(settling)
         self.keeper = Keeper(
             manner.worker,
             world.membership,
             world.ownership,
             world.clock,
-            Holdings(mailboxes, reserved, self._fetchers, self.dispatcher, self._publisher),
+            Holdings(memory, self._returning, self._fetchers, self.dispatcher, self._publisher),
             manner.times,
         )
 
@@ -155,7 +182,12 @@ class WorkerRuntime:
             times.beat,
         )
         announcer = Announcer(
-            self.dispatcher, world.log, world.codec, world.clock, self._manner.topics
+            self.dispatcher,
+            self._recorder,
+            world.log,
+            world.codec,
+            world.clock,
+            self._manner.topics,
         )
         return [
             heart.run(lambda: self._jobs, self._compare_era),
@@ -163,6 +195,9 @@ class WorkerRuntime:
             self.keeper.write_positions(),
             self._flusher.run(),
             self._publisher.run(),
+            self._queueing.run(),
+            self._returning.by_time(),
+            self._returning.by_turn(),
             announcer.run(),
             *(fetcher.run() for fetcher in self._fetchers),
         ]
@@ -197,9 +232,11 @@ class WorkerRuntime:
         for fetcher in self._fetchers:
             fetcher.look_again()
 
+    def _owned(self) -> dict[int, OwnedPartition]:
+        return self.keeper.owned
+
     def _make_attempts(self, settling: Settling) -> Attempts:
         world = self._world
-        recorder = Recorder(world.ledger, world.clock, settling, self._doubt)
         return Attempts(
             Identity(self.name, self._manner.release),
             Collaborators(
@@ -208,26 +245,31 @@ class WorkerRuntime:
                 world.clock,
                 Caller(world.transactions, self._threads),
                 self._flusher,
-                recorder,
+                self._recorder,
                 settling,
                 world.timeline,
+                self._manner.grace,
                 self._doubt,
             ),
         )
 
-    def _make_fetchers(
-        self,
-        mailboxes: Mailboxes[Delivery],
-        reserved: dict[Name, Delivery],
-        settling: Settling,
-    ) -> list[LaneFetcher]:
+    def _make_fetchers(self, settling: Settling) -> list[LaneFetcher]:
         world, manner = self._world, self._manner
-        intake = Intake(mailboxes, reserved, settling, self.dispatcher, world.ledger, world.clock)
+        intake = Intake(
+            self._memory,
+            self._queueing,
+            settling,
+            world.ledger,
+            world.clock,
+            self.dispatcher.wake,
+            manner.look_ahead.jobs,
+        )
         fetchers = []
         for lane in LANES:
             topic = manner.topics.lane(lane)
             decoder = Decoder(world.codec, lane, topic, manner.cluster, manner.partitions)
+            reader = world.readers[lane]
             fetchers.append(
-                LaneFetcher(lane, topic, world.readers[lane], decoder, intake, manner.look_ahead)
+                LaneFetcher(lane, topic, reader, decoder, intake, world.clock, manner.look_ahead)
             )
         return fetchers
