@@ -1,8 +1,8 @@
 """Where does a record go that was read from a lane?
 
 decode → reserve the id → look up → ledger, waiting room or mailbox. Ids are reserved in memory
-before the look-up, so that a second record of one id attaches to the first (H33). What the ledger or the
-waiting room knows already is published again from its bytes.
+before the look-up, so that a second record of one id attaches to the first (H33). What the ledger
+or the waiting room knows already is published again from its bytes.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class Lines:
             self._forget_if_empty(entity, line)
 
     def ended(self, delivery: Delivery) -> None:
-        """A job has ended: if it was the head, the others may go; if it was loaded, more may come."""
+        """A job has ended: the others may go if it was the head, more may come if it was loaded."""
         line = self._of(delivery)
         if line is None:
             return

@@ -1,7 +1,8 @@
 """What happens once a job's outcome is durable, or this worker has no more to do with it?
 
 Settled: the entity's next job may start, and the outcome goes to be published. Done, which is when
-the position may pass or the waiting room's row goes, it is only after the journal's acknowledgement.
+the position may pass or the waiting room's row may go, it is only after the journal's
+acknowledgement.
 """
 
 from __future__ import annotations
