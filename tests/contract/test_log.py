@@ -141,6 +141,25 @@ async def test_overlapping_calls_keep_the_order_of_a_partition(world: World) -> 
     }
 
 
+async def test_a_call_that_is_cancelled_leaves_the_others_in_their_order(world: World) -> None:
+    place = world.places[0]
+    calls = [
+        asyncio.create_task(world.log.append(numbered(place, [2 * n, 2 * n + 1])))
+        for n in range(100)
+    ]
+    await world.reader.bounds([place])
+    for call in calls[10:90:3]:
+        call.cancel()
+    await asyncio.wait(calls)
+    [last] = await world.log.append(numbered(place, [200]))
+    assert isinstance(last, int)
+    world.reader.place(place, 0)
+    found = numbers_of((await read(world.reader, last + 1))[place])
+    assert found == sorted(set(found))
+    kept = {n for n, call in enumerate(calls) if not call.cancelled()}
+    assert {2 * n for n in kept} | {2 * n + 1 for n in kept} <= set(found)
+
+
 async def test_a_record_that_is_too_large_fails_alone(world: World) -> None:
     place = world.places[0]
     large = Append(place, b"key", bytes(RECORD_BYTES + 1))
