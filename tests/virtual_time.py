@@ -13,6 +13,8 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from structlog.testing import capture_logs
+
 from processor.adapters.memory.clock import ManualClock
 
 if TYPE_CHECKING:
@@ -100,9 +102,15 @@ def in_virtual_time(
 
 
 def play(scenario: Coroutine[Any, Any, None]) -> None:
-    """Run one scenario to its end on a virtual loop of its own."""
+    """Run one scenario to its end on a virtual loop of its own; a failure tells what was logged."""
     loop = VirtualTimeLoop()
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(scenario)
-    for complaint in loop.complaints:
-        raise AssertionError(complaint["message"]) from complaint.get("exception")
+    with capture_logs() as lines:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(scenario)
+            for complaint in loop.complaints:
+                raise AssertionError(complaint["message"]) from complaint.get("exception")
+        except BaseException:
+            for line in lines:
+                print(line)  # noqa: T201 - pytest shows it
+            raise

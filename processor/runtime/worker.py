@@ -129,7 +129,7 @@ class WorkerRuntime:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain; raises what makes working on impossible."""
         world, worker = self._world, self._manner.worker
-        await world.workers.join(worker, self._manner.release, tuple(self._jobs))
+        await self._join(stop)
         log.info("a worker starts", worker=self.name, types=sorted(self._jobs))
         try:
             async with asyncio.TaskGroup() as group:
@@ -143,6 +143,18 @@ class WorkerRuntime:
         with suppress(Fault):
             await world.workers.part(worker)
         log.info("a worker has stopped", worker=self.name)
+
+    async def _join(self, stop: asyncio.Event) -> None:
+        """Be known before anything is taken over: a worker that nobody knows counts as dead."""
+        worker, release = self._manner.worker, self._manner.release
+        while not stop.is_set():
+            try:
+                await self._world.workers.join(worker, release, tuple(self._jobs))
+            except Fault as fault:
+                log.warning("a worker waits for the database to start", because=str(fault))
+                await self._world.clock.sleep(self._manner.times.beat)
+            else:
+                return
 
     def _services(self) -> list[Coroutine[None, None, None]]:
         world, times = self._world, self._manner.times
