@@ -246,6 +246,24 @@ async def test_what_a_fetch_leaves_out_is_fetched_later(world: World) -> None:
     assert numbers_of((await read(world.reader, 50))[three]) == list(range(50))
 
 
+async def test_a_partition_left_out_for_long_is_then_read_whole_and_in_order(
+    world: World,
+) -> None:
+    full, other, _ = world.places
+    value = b"%06d" + bytes(1500)
+    for begin in range(0, 4000, 1000):
+        await world.log.append(
+            [Append(full, b"", value % number) for number in range(begin, begin + 1000)]
+        )
+    world.reader.place(full, 0)
+    world.reader.place(other, 0)
+    for number in range(20):
+        await world.log.append(numbered(other, [number]))
+        assert numbers_of((await read(world.reader, 1, among=[other]))[other]) == [number]
+    got = (await read(world.reader, 4000, among=[full]))[full]
+    assert [int((record.value or b"")[:6]) for record in got] == list(range(4000))
+
+
 async def test_a_fetch_of_nothing_ends_by_itself(world: World) -> None:
     assert await world.reader.fetch(0.01, 10) == {}
     world.reader.place(world.places[0], 0)

@@ -146,8 +146,14 @@ async def test_a_log_ends_although_the_broker_hangs_and_fails_what_it_was_asked(
     with local_stack.frozen("kafka"):
         waiting = asyncio.create_task(log.append([Append(places[0], b"", b"2")]))
         await log.append([Append(places[0], b"", b"3")], timeout=0.2)
+        crowded = asyncio.create_task(log.append([Append(places[1], b"", bytes(2_000_000))] * 20))
+        await log.append([Append(places[1], b"", b"4")], timeout=0.0)
         await opened.aclose()
         [answer] = await waiting
+        assert {str(each) for each in await crowded} == {str(answer)}
+        assert [str(each) for each in await log.append([Append(places[0], b"", b"")])] == [
+            str(answer)
+        ]
     assert "was closed before the broker had answered" in str(answer)
 
 
@@ -277,4 +283,21 @@ async def test_a_member_is_in_the_group_again_after_the_broker_was_killed(
         await eventually(member, lambda age: age > 1.0)
         await asyncio.to_thread(local_stack.start, "kafka")
         await eventually(member, lambda age: age < 0.5)
+        assert member.assigned() == set(range(PARTITIONS))
+
+
+async def test_a_member_whose_client_gave_up_the_group_joins_anew(
+    address: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with KafkaMembership(
+        address, f"worker.{topics.namespace}", topics.lanes, PARTITIONS, heartbeat_seconds=0.2
+    ) as member:
+        await member.changed()
+        lost = member._consumer._coordinator  # noqa: SLF001 - killed in there
+        monkeypatch.setattr(lost, "ensure_active_group", None)
+        lost.request_rejoin()
+        await asyncio.wait([lost._coordination_task])  # noqa: SLF001 - the same
+        await eventually(member, lambda _age: member._consumer._coordinator is not lost)  # noqa: SLF001
+        asked = member.heartbeat_age()
+        await eventually(member, lambda age: age < asked)
         assert member.assigned() == set(range(PARTITIONS))
