@@ -21,6 +21,7 @@ from processor.domain.outcome import Outcome
 from processor.ports.ledger import Answer, Ending, Fault
 from processor.runtime.calling import Run, where_it_stood
 from processor.runtime.failing import detail_of
+from processor.runtime.request import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +128,8 @@ class Attempts:
                 raise
             if run.interrupted:
                 await self._obey(run)
+            elif fault := _fault_of(run, error):
+                raise fault from error
             else:
                 await self._fail(run, error)
 
@@ -142,6 +145,8 @@ class Attempts:
         """Make a success durable: in its own transaction, or by the group flush."""
         delivery = run.delivery
         transaction = None if run.opening is None else await run.opening.close()
+        if run.interrupted:  # by what a task of the handler opened that nobody waited for
+            raise Interrupted
         if transaction is None:
             self._with.flusher.add(delivery, body, follow_ups=False)
             return
@@ -202,9 +207,12 @@ class Attempts:
         await self._record(run, (decide(Fail(self._with.clock.now(), error), waiting),))
 
     async def _record(self, run: Run, events: tuple[Durable, ...]) -> None:
-        body = self._with.codec.encode_outcome(
-            self._outcome(run, events, submission=run.delivery.value)
-        )
+        submission = run.delivery.value
+        body = self._with.codec.encode_outcome(self._outcome(run, events, submission))
+        if (over := len(body) - OUTCOME_BYTES) > 0:  # no client of ours sends one so large
+            log.error("only the first bytes of a submission are kept", bytes=len(submission))
+            outcome = self._outcome(run, events, submission[: -over - 1])
+            body = self._with.codec.encode_outcome(outcome)
         await self._with.recorder.fail(run.delivery, body)
 
     def _outcome(
@@ -234,6 +242,12 @@ class Attempts:
         transaction: Transaction | None = None if opening is None else await opening.close()
         if transaction is not None:
             await asyncio.shield(transaction.rollback())
+
+
+def _fault_of(run: Run, error: BaseException) -> Fault | None:
+    """What the infrastructure did to the handler's transaction, whatever was made of its error."""
+    transaction = None if run.opening is None else run.opening.transaction
+    return None if transaction is None else transaction.fault(error)
 
 
 def _is_stopped() -> bool:
