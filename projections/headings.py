@@ -24,6 +24,8 @@ FIRST_GENERATION: Final = 2
 """Avro's encoding of 1."""
 SMALL: Final = 2**15
 """The numbers of generations, runs and events stay below it."""
+CONTINUED: Final = 0x80
+"""A byte from here on is not a number's last."""
 LAST_SECOND: Final = 253_402_300_800 * 1_000_000
 """The end of the year 9999: a time beyond it is no time."""
 
@@ -100,13 +102,15 @@ class Headings:
 def _number(value: bytes, at: int, least: int, beyond: int) -> tuple[int, int]:
     """Avro's variable-length zigzag number at a place, and the place after it."""
     number = shift = 0
-    for byte in value[at : at + 10]:
-        number |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:  # noqa: PLR2004 - the high bit says that more follows
-            number = (number >> 1) ^ -(number & 1)
-            if not least <= number < beyond:
-                raise Undecodable(f"a heading with {number} where {least} to {beyond - 1} may be")
-            return number, at
-        shift += 7
-    raise Undecodable("a record that ends within its heading")
+    try:
+        while (byte := value[at]) >= CONTINUED:
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            at += 1
+    except IndexError:
+        raise Undecodable("a record that ends within its heading") from None
+    number |= byte << shift
+    number = number >> 1 ^ -(number & 1)
+    if not least <= number < beyond:
+        raise Undecodable(f"a heading with {number} where {least} to {beyond - 1} may be")
+    return number, at + 1

@@ -101,36 +101,49 @@ events = st.one_of(
 )
 
 
+small = st.integers(0, 8191)
+usual_traces = st.builds(Trace, names, names)
+usual_started = st.builds(
+    Started, times, small, small, names, names, small, lanes, st.none() | usual_traces
+)
+usual_events = st.tuples(usual_started, completed)
+
+
 def _outcomes(
     happened: st.SearchStrategy[tuple[object, ...]],
+    numbers: st.SearchStrategy[int],
     submission: st.SearchStrategy[bytes | None],
     follow_ups: st.SearchStrategy[tuple[bytes, ...]],
 ) -> st.SearchStrategy[Outcome]:
     return st.builds(
         Outcome,
         job=jobs,
-        generation=counts,
-        timeline=counts,
-        type=texts,
-        entity=texts,
-        tenant=st.none() | texts,
+        generation=numbers,
+        timeline=numbers,
+        type=names,
+        entity=names,
+        tenant=st.none() | names,
         lane=lanes,
-        partition=counts,
+        partition=numbers,
         offset=offsets,
         events=happened,
         batch=st.none() | st.uuids(),
-        request_id=st.none() | texts,
+        request_id=st.none() | names,
         submission=submission,
         follow_ups=follow_ups,
     )
 
 
 outcomes = _outcomes(
-    st.lists(events, max_size=5).map(tuple) | st.tuples(started, completed),
+    st.lists(events, max_size=5).map(tuple),
+    counts,
     st.none() | blobs,
     st.lists(blobs, max_size=3).map(tuple),
 )
-usual_outcomes = _outcomes(st.tuples(started, completed), st.none(), st.just(()))
+nearly_usual_outcomes = _outcomes(
+    usual_events, small, st.none() | blobs, st.lists(blobs, max_size=2).map(tuple)
+)
+usual_outcomes = _outcomes(usual_events, small, st.none(), st.just(()))
 
 lives = st.builds(
     Live,

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from processor.settings import Settings
 
 
-async def check_database(settings: Settings, pool: Pool, kafka: topics.Cluster) -> None:
-    """Assert the tables and what they belong to; pins it the first time.
+async def check_tables(settings: Settings, pool: Pool) -> None:
+    """Assert that the tables are this release's; raises `ConfigurationError`, `Unavailable`."""
+    with told(settings.need_database()):
+        async with pool.connection() as connection:
+            await assert_migrated(connection)
+
+
+async def check_cluster(settings: Settings, pool: Pool, kafka: topics.Cluster) -> None:
+    """Assert that the database belongs to this cluster, as the first start pins it.
 
     Raises `ConfigurationError`, `Unavailable`.
     """
     with told(settings.need_database()):
-        async with pool.connection() as connection:
-            await assert_migrated(connection)
         await Cluster(pool).pin(settings.partitions, kafka.id, {})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from processor.adapters.postgres import migrations
 from processor.adapters.postgres.pool import SERVICE, Pool
-from processor.bootstrap.database import check_database
+from processor.bootstrap.database import check_cluster
 from processor.bootstrap.topics import check_topics, create_topics
 
 if TYPE_CHECKING:
@@ -19,9 +19,10 @@ async def migrate(settings: Settings) -> list[str]:
     Harmless when nothing is missing. Raises `ConfigurationError`, `Unavailable`.
     """
     url = settings.need_database()
-    created = await create_topics(settings)
-    cluster = await check_topics(settings)
-    await migrations.migrate(url)
+    # Connected first: an address that is wrong leaves no topics behind.
     async with Pool(url, 1, name="job-migration", settings=SERVICE) as pool:
-        await check_database(settings, pool, cluster)
+        created = await create_topics(settings)
+        cluster = await check_topics(settings)
+        await migrations.migrate(url)
+        await check_cluster(settings, pool, cluster)
     return created

@@ -12,7 +12,7 @@ from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.kafka.reader import KafkaReader
 from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.projection import PostgresProjections
-from processor.bootstrap.database import check_database
+from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
 from processor.bootstrap.topics import check_topics
 from projections.dead_letters import DeadLetterProjection
@@ -34,15 +34,14 @@ async def projecting(settings: Settings) -> AsyncIterator[None]:
     Raises `ConfigurationError` and `Unavailable` before anything starts, `LogCut` in the block.
     """
     kafka = settings.need_kafka()
-    codec = await asyncio.to_thread(AvroCodec)
-    cluster = await check_topics(settings)
-    of = settings.topics, settings.partitions, codec
+    of = settings.topics, settings.partitions, await asyncio.to_thread(AvroCodec)
     with one_failure():
         async with AsyncExitStack() as held:
             pool = await held.enter_async_context(
                 Pool(settings.need_database(), CONNECTIONS, name="job-projector", settings=SERVICE)
             )
-            await check_database(settings, pool, cluster)
+            await check_tables(settings, pool)
+            await check_cluster(settings, pool, await check_topics(settings))
             log = await held.enter_async_context(KafkaLog(kafka))
             for projection in (HistoryProjection(*of), DeadLetterProjection(*of)):
                 await held.enter_async_context(

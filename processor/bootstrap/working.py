@@ -18,7 +18,7 @@ from processor.adapters.postgres.ownership import PostgresOwnership
 from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.transactions import PREPARE, PostgresTransactions
 from processor.adapters.postgres.workers import PostgresWorkers
-from processor.bootstrap.database import check_database
+from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
 from processor.bootstrap.topics import check_topics
 from processor.ports.log import Place
@@ -90,12 +90,13 @@ async def _made(
 ) -> WorkerRuntime:
     kafka, url = settings.need_kafka(), settings.need_database()
     codec = await asyncio.to_thread(AvroCodec)
-    cluster = await check_topics(settings)
     lineage = Lineage()
     service = await held.enter_async_context(
         Pool(url, SERVICE_CONNECTIONS, name="job-worker", settings=SERVICE, lineage=lineage)
     )
-    await check_database(settings, service, cluster)
+    await check_tables(settings, service)
+    cluster = await check_topics(settings)
+    await check_cluster(settings, service, cluster)
     handlers = await held.enter_async_context(
         Pool(
             url,

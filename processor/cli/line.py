@@ -102,4 +102,6 @@ def _broken(line: Line, why: str) -> InvalidSubmission:
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     path = ".".join(str(part) for part in first["loc"])
-    return f"{path}: {first['msg']}" if path else first["msg"]
+    said = "there is no such field" if first["type"] == "extra_forbidden" else first["msg"]
+    said = said.removeprefix("Value error, ")
+    return f"{path}: {said}" if path else said

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -37,13 +38,13 @@ def descriptor_of(file: str) -> tuple[int, int | None]:
     """
     try:
         descriptor = sys.stdin.fileno() if file == "-" else os.open(file, os.O_RDONLY)
-        size = os.fstat(descriptor).st_size
-        if file != "-":
-            os.pread(descriptor, 0, 0)
+        found = os.fstat(descriptor)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is closed"
         raise ConfigurationError(f"{file} cannot be read: {why}") from None
-    return descriptor, size or None
+    if stat.S_ISDIR(found.st_mode):
+        raise ConfigurationError(f"{file} cannot be read: it is a folder")
+    return descriptor, found.st_size or None
 
 
 async def blocks_of_lines(descriptor: int) -> AsyncIterator[list[Line]]:

@@ -20,4 +20,4 @@ RECORD_BYTES: Final = 4 * 1024 * 1024
 OUTCOME_BYTES: Final = RECORD_BYTES - 64 * 1024
 """An encoded outcome: a record's limit less the log's own overhead."""
 TEXT_BYTES: Final = 1024
-"""A caller's user agent, which is no name and often longer."""
+"""A caller's user agent or a note on progress, which are no names and often longer."""

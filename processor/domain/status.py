@@ -160,7 +160,7 @@ def merge(
     history: list[Transition] = []
     absorbed = False
     for _, generation in sorted(records.items()):
-        transitions = _transitions(generation)
+        transitions = _transitions(generation, follows=bool(history))
         if absorbed:
             transitions = [replace(one, void=True) for one in transitions]
         absorbed = absorbed or any(
@@ -177,10 +177,10 @@ class _Generation:
     live: list[Live]
 
 
-def _transitions(of: _Generation) -> list[Transition]:
+def _transitions(of: _Generation, *, follows: bool) -> list[Transition]:
     recorded = _recorded(of.outcomes)
     running = _running(of)
-    if any(isinstance(one.event, Discarded) and not one.void for one in recorded):
+    if follows and any(isinstance(one.event, Discarded) and not one.void for one in recorded):
         return recorded
     if of.queued:
         event = _executed(of)

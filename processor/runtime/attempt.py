@@ -15,27 +15,28 @@ import structlog
 
 from processor.domain.errors import HandlerMissing, JobError, Reject
 from processor.domain.events import Started
-from processor.domain.job import Fail, Job, Start, State, Succeed, decide, evolve
+from processor.domain.job import Fail, Start, Succeed, decide, evolve
 from processor.domain.limits import OUTCOME_BYTES
-from processor.domain.outcome import Outcome, shorten
 from processor.ports.ledger import Answer, Ending, Fault
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.calling import Run, where_it_stood
 from processor.runtime.deciding import counts, delay_after
 from processor.runtime.failing import detail_of
+from processor.runtime.outcomes import as_it_waits
+from processor.runtime.request import Interrupted
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from processor.domain.events import Durable, ErrorDetail
+    from processor.domain.events import ErrorDetail
     from processor.ports.clock import Clock
-    from processor.ports.codec import Codec
     from processor.ports.transactions import Transaction
     from processor.runtime.calling import Caller
     from processor.runtime.delivery import Delivery
     from processor.runtime.flusher import Flusher
     from processor.runtime.handlers import Handler, Jobs
+    from processor.runtime.outcomes import Outcomes
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.recording import Recorder
     from processor.runtime.settling import Settling
@@ -44,8 +45,6 @@ log = structlog.get_logger(__name__)
 
 PAUSE_WHEN_BUSY = 0.05
 LONGEST_PAUSE = 2.0
-OLDER_ERROR_BYTES = 2_048
-"""What is kept of each older error's message: twenty of them stay far below an outcome's limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +60,12 @@ class Collaborators:
     """What an attempt needs of its worker."""
 
     jobs: Jobs
-    codec: Codec
+    outcomes: Outcomes
     clock: Clock
     caller: Caller
     flusher: Flusher
     recorder: Recorder
     settling: Settling
-    timeline: Callable[[], int]
     grace: float
     """Seconds that a job waits for a handler of its type."""
     doubt: Callable[[OwnedPartition, str], None]
@@ -102,7 +100,7 @@ class Attempts:
             delivery.running = None
 
     def _begin(self, delivery: Delivery) -> Run:
-        job = _as_it_waits(delivery)
+        job = as_it_waits(delivery)
         start = Start(
             self._with.clock.now(),
             self._identity.worker,
@@ -136,12 +134,14 @@ class Attempts:
                 raise
             if run.interrupted:
                 await self._obey(run)
+            elif fault := _fault_of(run, error):
+                raise fault from error
             else:
                 await self._fail(run, handler, error)
 
     def _completed(self, run: Run, result: bytes) -> bytes:
         completed = decide(Succeed(self._with.clock.now(), result), run.job)
-        body = self._with.codec.encode_outcome(self._outcome(run, run.started, completed))
+        body = self._with.outcomes.encode(run, run.started, completed)
         if len(body) > OUTCOME_BYTES:
             message = f"the outcome has {len(body):,} bytes; at most {OUTCOME_BYTES:,} are kept"
             raise Reject(message)
@@ -151,6 +151,8 @@ class Attempts:
         """Make a success durable: in its own transaction, or by the group flush."""
         delivery = run.delivery
         transaction = None if run.opening is None else await run.opening.close()
+        if run.interrupted:  # by what a task of the handler opened that nobody waited for
+            raise Interrupted
         if transaction is None:
             self._with.flusher.add(delivery, body, follow_ups=False)
             return
@@ -226,7 +228,7 @@ class Attempts:
             await self._retry(run, detail, delay)
             return
         failed = decide(Fail(now, detail), run.job)
-        body = self._encoded(self._outcome(run, run.started, failed, submission=delivery.value))
+        body = self._with.outcomes.encode_failure(run, run.started, failed)
         if handler.retry.on_exhausted == "block":
             await self._with.recorder.block(delivery, body)
         else:
@@ -235,38 +237,15 @@ class Attempts:
     async def _retry(self, run: Run, detail: ErrorDetail, delay: float) -> None:
         now, delivery = self._with.clock.now(), run.delivery
         retrying = decide(Fail(now, detail, now + int(delay * 1_000_000)), run.job)
-        body = self._encoded(self._outcome(run, run.started, retrying))
+        body = self._with.outcomes.encode(run, run.started, retrying)
         delivery.attempt, delivery.runs = run.started.attempt, run.started.run
         wait = wait_of(delivery, WaitingState.RETRYING, due_in=delay, body=body)
         await self._with.recorder.wait(delivery, wait, tell=True)
 
     async def _fail_unstarted(self, run: Run, error: ErrorDetail) -> None:
-        failed = decide(Fail(self._with.clock.now(), error), _as_it_waits(run.delivery))
-        outcome = self._outcome(run, failed, submission=run.delivery.value)
-        await self._with.recorder.fail(run.delivery, self._encoded(outcome))
-
-    def _encoded(self, outcome: Outcome) -> bytes:
-        return self._with.codec.encode_outcome(outcome)
-
-    def _outcome(self, run: Run, *events: Durable, submission: bytes | None = None) -> Outcome:
-        delivery, record = run.delivery, run.delivery.record
-        if delivery.events:
-            events = shorten((*delivery.events, *events), OLDER_ERROR_BYTES)
-        return Outcome(
-            record.job,
-            record.generation,
-            self._with.timeline(),
-            record.type,
-            record.entity,
-            record.tenant,
-            delivery.lane,
-            delivery.partition.number,
-            delivery.offset,
-            events,
-            record.batch,
-            record.caller.request_id,
-            submission,
-        )
+        failed = decide(Fail(self._with.clock.now(), error), as_it_waits(run.delivery))
+        body = self._with.outcomes.encode_failure(run, failed)
+        await self._with.recorder.fail(run.delivery, body)
 
     @staticmethod
     async def _close(run: Run) -> None:
@@ -277,15 +256,10 @@ class Attempts:
             await asyncio.shield(transaction.rollback())
 
 
-def _as_it_waits(delivery: Delivery) -> Job:
-    state = State.RETRYING if delivery.events else State.QUEUED
-    return Job(
-        state,
-        delivery.record.generation,
-        delivery.lane,
-        attempt=delivery.attempt,
-        run=delivery.runs,
-    )
+def _fault_of(run: Run, error: BaseException) -> Fault | None:
+    """What the infrastructure did to the handler's transaction, whatever was made of its error."""
+    transaction = None if run.opening is None else run.opening.transaction
+    return None if transaction is None else transaction.fault(error)
 
 
 def _is_stopped() -> bool:

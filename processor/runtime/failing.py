@@ -48,14 +48,14 @@ def detail_of(error: BaseException, stood: TracebackType | None = None) -> Error
     """
     reason = REASONS.get(type(error), Reason.HANDLER_FAILED)
     if isinstance(error, ParseError):
-        message = _cut(str(error), _HALF)
+        message = _cut(_said(error), _HALF)
         return ErrorDetail(reason, "ParseError", message, fields=error.fields[:100])
     frames = traceback.extract_tb(stood or error.__traceback__)
     lines = "".join(traceback.format_list(frames))
     return ErrorDetail(
         reason,
         type(error).__name__,
-        _cut(str(error), _HALF),
+        _cut(_said(error), _HALF),
         _place(frames),
         traceback=_cut_front(lines, _HALF - 512),
     )
@@ -68,6 +68,13 @@ def _place(frames: traceback.StackSummary) -> str:
         return ""
     frame = (own or list(frames))[-1]
     return f"{Path(frame.filename).stem}:{frame.name}:{frame.lineno}"
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as silent:  # noqa: BLE001 - the handler's own code, which may do anything
+        return f"its words cannot be had: __str__ raised {type(silent).__name__}"
 
 
 def _cut(text: str, size: int) -> str:

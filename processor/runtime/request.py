@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from processor.domain.errors import TransactionMisused
+from processor.domain.limits import TEXT_BYTES
 from processor.ports.ledger import Answer, Fault
 
 if TYPE_CHECKING:
@@ -188,8 +189,12 @@ class Request(Generic[P]):
         return self._session(self._openable())
 
     def progress(self, percent: float, note: str = "") -> Awaitable[None]:
-        """Tell how far the job is; shown while it runs, at most once a second."""
-        self._progress(percent, note)
+        """Tell how far the job is; shown while it runs, at most once a second.
+
+        Raises `TypeError` or `ValueError` where `percent` is no number; a long note is cut.
+        """
+        said = str(note).encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore")
+        self._progress(float(percent), said)
         return _TOLD
 
     def _openable(self) -> Opening:

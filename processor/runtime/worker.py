@@ -32,6 +32,7 @@ from processor.runtime.flusher import Flusher
 from processor.runtime.intake import Intake
 from processor.runtime.keeping import Holdings, Keeper, Times
 from processor.runtime.memory import Memory
+from processor.runtime.outcomes import Outcomes
 from processor.runtime.publisher import Publisher
 from processor.runtime.queueing import Queueing
 from processor.runtime.recording import Recorder
@@ -156,7 +157,7 @@ class WorkerRuntime:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain; raises what makes working on impossible."""
         world, worker = self._world, self._manner.worker
-        await world.workers.join(worker, self._manner.release, tuple(self._jobs))
+        await self._join(stop)
         log.info("a worker starts", worker=self.name, types=sorted(self._jobs))
         try:
             async with asyncio.TaskGroup() as group:
@@ -170,6 +171,18 @@ class WorkerRuntime:
         with suppress(Fault):
             await world.workers.part(worker)
         log.info("a worker has stopped", worker=self.name)
+
+    async def _join(self, stop: asyncio.Event) -> None:
+        """Be known before anything is taken over: a worker that nobody knows counts as dead."""
+        worker, release = self._manner.worker, self._manner.release
+        while not stop.is_set():
+            try:
+                await self._world.workers.join(worker, release, tuple(self._jobs))
+            except Fault as fault:
+                log.warning("a worker waits for the database to start", because=str(fault))
+                await self._world.clock.sleep(self._manner.times.beat)
+            else:
+                return
 
     def _services(self) -> list[Coroutine[None, None, None]]:
         world, times = self._world, self._manner.times
@@ -241,13 +254,12 @@ class WorkerRuntime:
             Identity(self.name, self._manner.release),
             Collaborators(
                 self._jobs,
-                world.codec,
+                Outcomes(world.codec, world.timeline),
                 world.clock,
                 Caller(world.transactions, self._threads),
                 self._flusher,
                 self._recorder,
                 settling,
-                world.timeline,
                 self._manner.grace,
                 self._doubt,
             ),

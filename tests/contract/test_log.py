@@ -141,6 +141,25 @@ async def test_overlapping_calls_keep_the_order_of_a_partition(world: World) -> 
     }
 
 
+async def test_a_call_that_is_cancelled_leaves_the_others_in_their_order(world: World) -> None:
+    place = world.places[0]
+    calls = [
+        asyncio.create_task(world.log.append(numbered(place, [2 * n, 2 * n + 1])))
+        for n in range(100)
+    ]
+    await world.reader.bounds([place])
+    for call in calls[10:90:3]:
+        call.cancel()
+    await asyncio.wait(calls)
+    [last] = await world.log.append(numbered(place, [200]))
+    assert isinstance(last, int)
+    world.reader.place(place, 0)
+    found = numbers_of((await read(world.reader, last + 1))[place])
+    assert found == sorted(set(found))
+    kept = {n for n, call in enumerate(calls) if not call.cancelled()}
+    assert {2 * n for n in kept} | {2 * n + 1 for n in kept} <= set(found)
+
+
 async def test_a_record_that_is_too_large_fails_alone(world: World) -> None:
     place = world.places[0]
     large = Append(place, b"key", bytes(RECORD_BYTES + 1))
@@ -225,6 +244,24 @@ async def test_what_a_fetch_leaves_out_is_fetched_later(world: World) -> None:
     assert set(got) == {one, two}
     assert await world.reader.fetch(0.0, 10, among=[one]) == {}
     assert numbers_of((await read(world.reader, 50))[three]) == list(range(50))
+
+
+async def test_a_partition_left_out_for_long_is_then_read_whole_and_in_order(
+    world: World,
+) -> None:
+    full, other, _ = world.places
+    value = b"%06d" + bytes(1500)
+    for begin in range(0, 4000, 1000):
+        await world.log.append(
+            [Append(full, b"", value % number) for number in range(begin, begin + 1000)]
+        )
+    world.reader.place(full, 0)
+    world.reader.place(other, 0)
+    for number in range(20):
+        await world.log.append(numbered(other, [number]))
+        assert numbers_of((await read(world.reader, 1, among=[other]))[other]) == [number]
+    got = (await read(world.reader, 4000, among=[full]))[full]
+    assert [int((record.value or b"")[:6]) for record in got] == list(range(4000))
 
 
 async def test_a_fetch_of_nothing_ends_by_itself(world: World) -> None:

@@ -93,6 +93,19 @@ async def test_a_batch_written_twice_is_there_once(tables: Tables) -> None:
     assert await tables.rows.kept_aside(["jobs.high"], None) == [ASIDE]
 
 
+@pytest.mark.parametrize("rows", [3, 2_000])
+async def test_a_batch_of_any_size_is_written_once(tables: Tables, rows: int) -> None:
+    jobs = [JobId(UUID(int=number)) for number in range(rows)]
+    batch = Batch([*(ROW._replace(job=one.bytes) for one in jobs), ROW, END])
+    for _ in range(2):
+        assert await tables.rows.write("history", [], batch)
+    for one in (jobs[0], jobs[-1]):
+        found = await tables.rows.of(one)
+        assert [*found.history] == [ROW._replace(job=one.bytes)]
+    found = await tables.rows.of(JOB)
+    assert sorted(found.history, key=lambda row: row.upto) == [ROW, END]
+
+
 @pytest.mark.parametrize("before", [39, 41])
 async def test_a_refused_advance_writes_nothing_at_all(tables: Tables, before: int) -> None:
     await tables.rows.begin("history", {HIGH: 40, EVENTS: 9})

@@ -254,3 +254,24 @@ async def test_the_lag_is_what_the_log_holds_beyond_the_checkpoints() -> None:
         assert await projector.lag() == 0
         line.submit(2)
         assert await projector.lag() == 1
+
+
+async def test_a_block_around_a_projector_ends_when_the_log_was_cut() -> None:
+    line, store = Line(), MemoryProjections()
+    projector = line.projectors(store)[0]
+
+    async def block() -> None:
+        async with projector:
+            line.submit(1)
+            await line.until(lambda: projector.projected == 1)
+            for place, at in {at[1]: to for at, to in store.checkpoints.items()}.items():
+                if at:
+                    line.topics.lose(place, 0)
+            await asyncio.Event().wait()
+
+    running = asyncio.create_task(block())
+    await line.until(running.done)
+    failure = running.exception()
+    assert isinstance(failure, ExceptionGroup)
+    assert failure.subgroup(LogCut) is not None
+    assert not running.cancelling()

@@ -147,6 +147,14 @@ def test_a_reader_deployed_first_reads_both_versions_and_writes_the_older(
         older.decode_submission(written)
 
 
+@given(records.submissions)
+def test_an_older_version_is_read_with_the_defaults_of_the_newest(
+    submission: SubmissionRecord,
+) -> None:
+    older = AvroCodec().encode_submission(submission)
+    assert SingleObject(both("Submission")).read("Submission", older)["region"] is None
+
+
 LATER = AvroCodec(
     schemas=Schemas(
         [

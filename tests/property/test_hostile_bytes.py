@@ -147,7 +147,7 @@ NAMES = b"\2t\2e"
 @pytest.mark.parametrize(
     "value",
     [
-        HEAD + NAMES + b"\2\1" + bytes(15) + bytes(7),
+        HEAD + NAMES + b"\2\1" + bytes(9),
         HEAD + NAMES + b"\0\x81\1" + bytes(64) + bytes(8),
     ],
     ids=["of a tenant", "of a payload"],

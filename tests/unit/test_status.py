@@ -237,3 +237,8 @@ def test_merge_orders_by_generation_timeline_and_index_never_by_time() -> None:
     again = replace(QUEUED, generation=2, at=0)
     history = merge([again, QUEUED], [outcome(FIRST, replace(FAILED, at=2))])
     assert [(one.generation, one.index) for one in history] == [(1, -1), (1, 0), (1, 1), (2, -1)]
+
+
+def test_a_discard_without_anything_to_discard_hides_no_job() -> None:
+    assert status(QUEUED, outcome(Discarded(60, "ann"))).state is State.QUEUED
+    assert status(outcome(Discarded(60, "ann"), generation=2)).type == "flight.landed"

@@ -56,7 +56,7 @@ async def cut(client: Any) -> None:  # noqa: ANN401 - the same
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, object]) -> bool:
-    """Whether it came to an end by itself in that time; what it raised is logged."""
+    """Whether it came to its end in that time; what it raised is logged, and is no end."""
     task = asyncio.ensure_future(work)
     done, _ = await asyncio.wait({task}, timeout=seconds)
     if not done:
@@ -64,7 +64,8 @@ async def within(seconds: float, work: Coroutine[Any, Any, object]) -> bool:
         await asyncio.wait({task}, timeout=1.0)
         return False
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.warning("a Kafka client ended with an error", error=repr(error))
+        log.warning("a Kafka client could not be ended", error=repr(error))
+        return False
     return True
 
 

@@ -32,6 +32,7 @@ HEADER_BYTES = 10
 """Two lengths of a header, at the most."""
 ANY_NUMBER = 1_000_000
 """Of records in a batch: only its bytes count."""
+CLOSED = "the log was closed before the broker had answered"
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +95,7 @@ class KafkaLog:
         self._queues: dict[Place, deque[Queued]] = {}
         self._senders: dict[Place, asyncio.Task[None]] = {}
         self._underway = 0
+        self._closed = False
         self._door = asyncio.Lock()
         self._room = asyncio.Event()
 
@@ -102,14 +104,16 @@ class KafkaLog:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True
         await self._producing.stop()
         for sender in self._senders.values():
             sender.cancel()
         if self._senders:
             await asyncio.wait(self._senders.values())
         for queue in self._queues.values():
-            self._fail(queue, "the log was closed before the broker had answered")
+            self._fail(queue, CLOSED)
             queue.clear()
+        self._room.set()
 
     @property
     def replaced(self) -> int:
@@ -141,9 +145,12 @@ class KafkaLog:
                 if size > self._largest:
                     call.answer(index, _too_large(size, self._largest))
                     continue
-                while self._underway and self._underway + size > self._limit:
+                while self._underway and self._underway + size > self._limit and not self._closed:
                     self._room.clear()
                     await self._room.wait()
+                if self._closed:
+                    call.answer(index, LogFailure(CLOSED))
+                    continue
                 self._underway += size
                 self._enqueue(Queued(call, index, record, size))
 

@@ -166,7 +166,7 @@ class KafkaMembership:
             try:
                 await self._consumer.getmany(timeout_ms=0)
             except KafkaError as error:
-                log.exception("the group's coordinator reports an error", error=first_line(error))
+                log.warning("the group's coordinator reports an error", error=first_line(error))
                 await self._mend()
 
     async def _mend(self) -> None:

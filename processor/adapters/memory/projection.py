@@ -39,6 +39,7 @@ class MemoryProjections:
         self.step = step
         self.checkpoints: dict[tuple[str, Place], int] = {}
         self.history: dict[tuple[bytes, int, int, int], HistoryRow] = {}
+        self._of_job: defaultdict[bytes, list[HistoryRow]] = defaultdict(list)
         self.live: dict[bytes, LiveRow] = {}
         self.letters: dict[tuple[bytes, int], LetterRow] = {}
         self.aside: dict[tuple[str, int, int], AsideRow] = {}
@@ -74,12 +75,15 @@ class MemoryProjections:
 
     def _insert(self, batch: Batch) -> None:
         for row in batch.history:
-            self.history.setdefault((row.job, row.generation, row.timeline, row.upto), row)
+            key = (row.job, row.generation, row.timeline, row.upto)
+            if key not in self.history:
+                self.history[key] = row
+                self._of_job[row.job].append(row)
         for told in batch.live:
             self.live[told.job] = max(told, self.live.get(told.job, told), key=_newness)
         for letter in batch.letters:
-            key = (letter.job, letter.generation)
-            self.letters[key] = _added(self.letters.get(key), letter)
+            death = (letter.job, letter.generation)
+            self.letters[death] = _added(self.letters.get(death), letter)
         for kept in batch.aside:
             self.aside.setdefault(kept[:3], kept)
         for kept in batch.recovered:
@@ -98,7 +102,7 @@ class MemoryProjections:
         await self._read("projection.read")
         live = self.live.get(job.bytes)
         return JobRecords(
-            [row for row in self.history.values() if row.job == job.bytes],
+            [*self._of_job.get(job.bytes, ())],
             [] if live is None else [live],
         )
 

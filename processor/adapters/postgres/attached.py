@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
+
+from processor.adapters.postgres.lending import LentConnection
+from processor.domain.errors import TransactionMisused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,11 +26,19 @@ class Attached:
         self._connection = connection
         self.proxied = proxied
 
+    async def close(self) -> None:
+        """Close the connection in peace."""
+        await self._connection.close()
+
     def terminate(self) -> None:
         """Let SQLAlchemy drop the connection, closing it at once."""
         sync = self._connection.sync_connection
         if sync is not None and not sync.closed:
             sync.invalidate()
+
+
+class HasReturned(TransactionMisused, DontWrapMixin):
+    """`TransactionMisused` as SQLAlchemy lets it through, not wrapped into a statement's error."""
 
 
 class LentToJob(PoolProxiedConnection):
@@ -38,6 +50,8 @@ class LentToJob(PoolProxiedConnection):
     def __init__(self, attached: Attached, gate: Gate) -> None:
         self._proxied = attached.proxied
         self.dbapi_connection = attached.proxied.dbapi_connection
+        # The driver's own would pass by the gate.
+        self.driver_connection = LentConnection(attached.proxied.driver_connection, gate)
         self._gate = gate
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the driver's own settings
@@ -45,7 +59,10 @@ class LentToJob(PoolProxiedConnection):
 
     def cursor(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - a DBAPI cursor
         """Start a statement."""
-        self._gate.check()
+        try:
+            self._gate.check()
+        except TransactionMisused as error:
+            raise HasReturned(*error.args) from None
         return self._proxied.cursor(*arguments, **named)
 
     def commit(self) -> None:

@@ -36,7 +36,6 @@ QUERYING: Final = frozenset(
         "is_closed",
         "is_in_transaction",
         "prepare",
-        "transaction",
     }
 )
 """What a handler may use of a connection: nothing that outlives its transaction."""
@@ -85,22 +84,51 @@ class Gate:
             self.doubtful = True
 
 
+class Savepoint:
+    """What `connection.transaction()` is inside a job's transaction: `async with`, or by hand."""
+
+    def __init__(self, connection: LentConnection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+
+    async def start(self) -> None:
+        """Remember this point."""
+        await self._connection.execute(f"SAVEPOINT {self._name}")
+
+    async def commit(self) -> None:
+        """Keep what was done since."""
+        await self._connection.execute(f"RELEASE SAVEPOINT {self._name}")
+
+    async def rollback(self) -> None:
+        """Undo what was done since, an SQL error included."""
+        await self._connection.execute(
+            f"ROLLBACK TO SAVEPOINT {self._name}; RELEASE SAVEPOINT {self._name}"
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await (self.commit() if error is None else self.rollback())
+
+
 class Lent:
     """Something of asyncpg's behind the gate; what it returns is behind the gate as well."""
 
-    __slots__ = ("_allowed", "_gate", "_target")
+    __slots__ = ("_gate", "_target")
 
-    def __init__(self, target: Any, gate: Gate, allowed: frozenset[str] | None = None) -> None:  # noqa: ANN401 - any of asyncpg's own
+    def __init__(self, target: Any, gate: Gate) -> None:  # noqa: ANN401 - any of asyncpg's own
         self._target = target
         self._gate = gate
-        self._allowed = allowed
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever it stands for has
         self._gate.check()
-        if self._allowed is not None and name not in self._allowed:
-            raise TransactionMisused(
-                f"{name} is not for handlers: the connection belongs to the job's transaction"
-            )
         value = getattr(self._target, name)
         return _guarded(value, self._gate) if callable(value) else value
 
@@ -118,6 +146,33 @@ class Lent:
 
     async def __anext__(self) -> Any:  # noqa: ANN401
         return await _finish(self._target.__anext__(), self._gate)
+
+
+class LentConnection(Lent):
+    """A job's connection, as its handler has it."""
+
+    __slots__ = ("_savepoints",)
+
+    def __init__(self, target: Any, gate: Gate) -> None:  # noqa: ANN401 - an asyncpg connection
+        super().__init__(target, gate)
+        self._savepoints = 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever it stands for has
+        if name not in QUERYING:
+            self._gate.check()
+            raise TransactionMisused(
+                f"{name} is not for handlers: the connection belongs to the job's transaction"
+            )
+        return super().__getattr__(name)
+
+    def transaction(self) -> Savepoint:
+        """A savepoint: the transaction itself is the job's.
+
+        asyncpg's own refuses to start inside a transaction that it did not begin.
+        """
+        self._gate.check()
+        self._savepoints += 1
+        return Savepoint(self, f"jobs_handler_{self._savepoints}")
 
 
 def _guarded(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:

@@ -37,6 +37,8 @@ SERVICE: Final = {
 }
 """Settings for connections that carry our own statements only."""
 
+_CLOSING_SECONDS: Final = 2.0
+
 
 def liveness(idle: float) -> dict[str, str]:
     """Settings by which the server ends what a dead or frozen client left; `idle` in seconds."""
@@ -61,6 +63,13 @@ class Link:
         self.lane = Priority.CRITICAL
         self.attached: Any = None
         """SQLAlchemy's side of it, once a handler asked for a session."""
+
+    async def close(self) -> None:
+        """Close it in peace."""
+        if self.attached is None:
+            await self.raw.close()
+        else:
+            await self.attached.close()
 
     def terminate(self) -> None:
         """Close it at once, without a word to the server."""
@@ -129,7 +138,8 @@ class Pool:
         while self._free:
             link = self._free.pop()
             try:
-                await link.raw.close(timeout=2)
+                async with asyncio.timeout(_CLOSING_SECONDS):
+                    await link.close()
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
                 link.terminate()
 

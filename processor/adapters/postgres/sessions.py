@@ -11,6 +11,7 @@ SQLAlchemy is not imported before the first session is asked for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +27,24 @@ if TYPE_CHECKING:
 class Opened:
     """A job's session, and the transaction in which SQLAlchemy believes it is."""
 
-    __slots__ = ("_root", "session")
+    __slots__ = ("_asked", "_root", "session")
 
     def __init__(self, session: AsyncSession, root: Any) -> None:  # noqa: ANN401 - not imported here
         self.session = session
         self._root = root
+        self._asked = False
+        # A session that has not yet sent anything has nothing to mark when it is rolled back.
+        setattr(session.sync_session, "rollback", self._rollback)  # noqa: B010 - on this one only
 
     @property
     def rolled_back(self) -> bool:
         """Whether the handler rolled the session back, or ended its transaction otherwise."""
-        return not self._root.is_active
+        return self._asked or not self._root.is_active
+
+    def _rollback(self) -> None:
+        self._asked = True
+        session = self.session.sync_session
+        type(session).rollback(session)
 
     async def flush(self) -> None:
         """Send what the session still holds; raises what the database answers."""
@@ -45,7 +54,11 @@ class Opened:
 
     def close(self) -> None:
         """Forget what the session holds; nothing is sent."""
-        self.session.sync_session.close()
+        from sqlalchemy.exc import InvalidRequestError  # noqa: PLC0415 - lazily
+
+        # a task that the handler left behind is in the middle of it: the gate keeps it from more
+        with contextlib.suppress(InvalidRequestError):
+            self.session.sync_session.close()
 
 
 class SessionMaker:

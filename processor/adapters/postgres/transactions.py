@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 
 from processor.adapters.postgres.faults import fault_of, sqlstate_of
-from processor.adapters.postgres.lending import QUERYING, Gate, Lent
+from processor.adapters.postgres.lending import Gate, LentConnection
 from processor.adapters.postgres.sessions import SessionMaker
 from processor.domain.errors import TransactionMisused
 from processor.ports.ledger import Answer, Fault
@@ -87,13 +87,18 @@ class PostgresTransaction:
         self._link: Link | None = link
         self._sessions = sessions
         self._gate = Gate()
+        self._lent: LentConnection | None = None
         self._opened: Opened | None = None
         self._sealed = False
+        self._is_unfit = False
+        """The connection is not as others need it."""
 
     def connection(self) -> Any:  # noqa: ANN401 - an asyncpg connection, behind the gate
         """The raw connection; every use after the handler returned raises `TransactionMisused`."""
         self._gate.check()
-        return Lent(self._held().raw, self._gate, QUERYING)
+        if self._lent is None:
+            self._lent = LentConnection(self._held().raw, self._gate)
+        return self._lent
 
     async def session(self) -> AsyncSession:
         """The job's one session."""
@@ -142,7 +147,7 @@ class PostgresTransaction:
         doubtful = True
         try:
             await raw.execute("ROLLBACK; RESET ALL", timeout=_ROLLBACK_SECONDS)
-            doubtful = self._gate.running > 0
+            doubtful = self._is_unfit or self._gate.running > 0
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             pass  # terminated below
         except (OSError, TimeoutError):
@@ -181,7 +186,9 @@ class PostgresTransaction:
             await self.rollback()
             return Answer.SETTLED
         except asyncpg.PostgresError as error:
-            sentence = _SENTENCES.get(sqlstate_of(error))
+            state = sqlstate_of(error)
+            self._is_unfit = state == _UNKNOWN_STATEMENT
+            sentence = _SENTENCES.get(state)
             if sentence is not None:
                 raise TransactionMisused(sentence) from error
             raise fault_of(error) or error from error
@@ -223,7 +230,7 @@ class PostgresTransaction:
 
     def _give_back(self, *, doubtful: bool = False) -> None:
         link, self._link = self._link, None
-        if self._opened is not None:
-            self._opened.close()
         if link is not None:
             self._pool.give_back(link, doubtful=doubtful)
+        if self._opened is not None:
+            self._opened.close()

@@ -30,11 +30,10 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave(lane)
-            else:
+            if turn in self._waiting[lane]:
                 self._waiting[lane].remove(turn)
-                self._grant()
+            elif not turn.cancelled():  # granted in the same moment: the next one has it
+                self.leave(lane)
             raise
 
     def leave(self, lane: Priority) -> None:

@@ -10,10 +10,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from processor.domain.errors import ConfigurationError, Unavailable
+from processor.adapters.postgres.faults import fault_of
+from processor.domain.errors import ConfigurationError, ProcessorError, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -40,10 +42,10 @@ async def migrate(url: str) -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
-    except OSError as error:
-        raise Unavailable(f"PostgreSQL does not answer: {error}") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise ConfigurationError(f"PostgreSQL refuses: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise _told(error) from error
+    except DBAPIError as error:
+        raise _told(error.__cause__ or error) from error
     finally:
         await engine.dispose()
 
@@ -75,6 +77,15 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _told(error: BaseException) -> ProcessorError:
+    while isinstance(error.__cause__, asyncpg.PostgresError):
+        error = error.__cause__
+    sentence = (str(error).splitlines() or [type(error).__name__])[0]
+    if fault_of(error) is not None:
+        return Unavailable(f"PostgreSQL does not answer: {sentence}")
+    return ConfigurationError(f"PostgreSQL refuses: {sentence}")
 
 
 def _assert_server(major: int) -> None:

@@ -1,0 +1,130 @@
+"""Is every promise kept when a worker dies at any of its calls, or any call of it fails?
+
+One scenario is run over and over: each time one call of a port is the worker's last, before its
+effect or after it, or fails in one of these two ways; then another worker, or the same, goes on.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from processor.adapters.memory.step import onward
+from processor.ports.ledger import Fault
+from processor.ports.log import LogFailure
+from tests.blocking import blocking_calls_fail
+from tests.invariants import check, recording, submit_a_mixture
+from tests.virtual_time import play
+from tests.worlds import Member, MemoryCluster
+
+__all__ = ["blocking_calls_fail"]
+
+SAMPLE = 12
+"""Every so manieth call is tried by default; all of them with `-m long`."""
+DATABASE = ("ledger.", "ownership.", "workers.", "transactions.", "transaction.")
+NOT_OF_THE_LINE = ("log.fetch", "log.bounds", "group.")
+
+
+class At:
+    """Steps in at the k-th call of a worker, counted from 0."""
+
+    def __init__(
+        self, call: int, act: Callable[[str], BaseException | None], *, after: bool
+    ) -> None:
+        self._call = call
+        self._act = act
+        self._after = after
+        self._calls = itertools.count()
+        self.struck: str | None = None
+
+    async def __call__(self, name: str) -> BaseException | None:
+        await onward(name)
+        if next(self._calls) != self._call:
+            return None
+        error = self._act(name)
+        self.struck = name
+        if error is not None and not self._after:
+            raise error
+        return error
+
+
+def calls_of_an_undisturbed_run() -> list[str]:
+    names: list[str] = []
+
+    async def scenario() -> None:
+        cluster = MemoryCluster(recording())
+        submit_a_mixture(cluster)
+        worker = cluster.start()
+        await cluster.settled()
+        names.extend(worker.calls)
+        await worker.stopped()
+        check(cluster)
+
+    play(scenario())
+    return names
+
+
+def calls(sampled: bool) -> Iterator[int]:  # noqa: FBT001 - a parameter of the test
+    every = len(calls_of_an_undisturbed_run())
+    assert every > 100
+    return iter(range(0, every, SAMPLE) if sampled else range(every))
+
+
+async def die_and_go_on(call: int, *, after: bool, beside: bool) -> None:
+    cluster = MemoryCluster(recording())
+    submit_a_mixture(cluster)
+    victim: list[Member] = []
+    hook = At(call, lambda _: victim[0].die_in_a_call(), after=after)
+    victim.append(cluster.member(hook))
+    victim[0].start()
+    heir = cluster.start() if beside else None
+    await cluster.until(lambda: victim[0].dead or cluster.at_the_end())
+    heir = heir or cluster.start()
+    submit_a_mixture(cluster)
+    await cluster.settled()
+    await heir.stopped()
+    check(cluster)
+
+
+def fault_of(name: str) -> BaseException | None:
+    if name.startswith(DATABASE):
+        return Fault("the connection broke")
+    return LogFailure("the broker is away") if name == "log.append" else None
+
+
+async def fail_and_go_on(call: int, *, after: bool) -> None:
+    cluster = MemoryCluster(recording())
+    submit_a_mixture(cluster)
+    hook = At(call, fault_of, after=after)
+    worker = cluster.start(hook)
+    await cluster.settled()
+    await worker.stopped()
+    check(cluster)
+
+
+SAMPLED = pytest.mark.parametrize(
+    "sampled",
+    [pytest.param(True, id="sample"), pytest.param(False, id="all", marks=pytest.mark.long)],
+)
+WHEN = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+
+
+def test_an_undisturbed_run_keeps_every_promise() -> None:
+    assert len(calls_of_an_undisturbed_run()) > 100
+
+
+@SAMPLED
+@WHEN
+@pytest.mark.parametrize("beside", [False, True], ids=["successor", "beside"])
+def test_a_worker_may_die_at_any_call(after: bool, beside: bool, sampled: bool) -> None:  # noqa: FBT001
+    for call in calls(sampled):
+        play(die_and_go_on(call, after=after, beside=beside))
+
+
+@SAMPLED
+@WHEN
+def test_any_call_may_fail(after: bool, sampled: bool) -> None:  # noqa: FBT001
+    for call in calls(sampled):
+        play(fail_and_go_on(call, after=after))
