@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from processor.domain.events import ErrorDetail
     from processor.ports.clock import Clock
     from processor.ports.transactions import Transaction
-    from processor.runtime.calling import Caller
+    from processor.runtime.calling import Caller, Desk
     from processor.runtime.delivery import Delivery
     from processor.runtime.flusher import Flusher
     from processor.runtime.handlers import Handler, Jobs
@@ -61,6 +61,7 @@ class Collaborators:
 
     jobs: Jobs
     outcomes: Outcomes
+    desk: Desk
     clock: Clock
     caller: Caller
     flusher: Flusher
@@ -111,7 +112,7 @@ class Attempts:
         )
         started = decide(start, job)
         assert isinstance(started, Started)  # noqa: S101 - what Start decides
-        return Run(delivery, evolve(job, started), started)
+        return Run(self._with.desk, delivery, evolve(job, started), started)
 
     async def _attempt(self, run: Run) -> None:
         delivery = run.delivery
@@ -154,12 +155,13 @@ class Attempts:
         if run.interrupted:  # by what a task of the handler opened that nobody waited for
             raise Interrupted
         if transaction is None:
-            self._with.flusher.add(delivery, body, follow_ups=False)
+            self._with.flusher.add(delivery, body, follow_ups=run.follow_ups is not None)
             return
         await transaction.seal()
         run.opening = None
         if await transaction.complete(delivery.entry(body)) is Answer.DONE:
-            self._with.settling.settle(delivery, body, Ending.COMPLETE)
+            follow_ups = run.follow_ups is not None
+            self._with.settling.settle(delivery, body, Ending.COMPLETE, follow_ups=follow_ups)
         else:
             await self._with.recorder.settle_as_found(delivery)
 
@@ -237,6 +239,7 @@ class Attempts:
     async def _retry(self, run: Run, detail: ErrorDetail, delay: float) -> None:
         now, delivery = self._with.clock.now(), run.delivery
         retrying = decide(Fail(now, detail, now + int(delay * 1_000_000)), run.job)
+        run.follow_ups = None
         body = self._with.outcomes.encode(run, run.started, retrying)
         delivery.attempt, delivery.runs = run.started.attempt, run.started.run
         wait = wait_of(delivery, WaitingState.RETRYING, due_in=delay, body=body)

@@ -33,7 +33,8 @@ class Outcomes:
 
     def encode(self, run: Run, *events: Durable) -> bytes:
         """The outcome after these events."""
-        return self._codec.encode_outcome(self._outcome(run, events))
+        follow_ups = () if run.follow_ups is None else tuple(run.follow_ups.encoded)
+        return self._codec.encode_outcome(self._outcome(run, events, follow_ups=follow_ups))
 
     def encode_failure(self, run: Run, *events: Durable) -> bytes:
         """The same with the submission whole, as a dead letter needs it."""
@@ -46,7 +47,11 @@ class Outcomes:
         return body
 
     def _outcome(
-        self, run: Run, events: tuple[Durable, ...], submission: bytes | None = None
+        self,
+        run: Run,
+        events: tuple[Durable, ...],
+        submission: bytes | None = None,
+        follow_ups: tuple[bytes, ...] = (),
     ) -> Outcome:
         delivery, record = run.delivery, run.delivery.record
         if delivery.events:
@@ -65,6 +70,7 @@ class Outcomes:
             record.batch,
             record.caller.request_id,
             submission,
+            follow_ups,
         )
 
 

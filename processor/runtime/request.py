@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, overload
 
 from processor.domain.errors import TransactionMisused
 from processor.domain.limits import TEXT_BYTES
 from processor.ports.ledger import Answer, Fault
+from processor.runtime.submission import Submission
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Iterable
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -41,11 +42,14 @@ class Cluster:
     generation: int
 
 
-class Progress(Protocol):
-    """Takes what a handler tells of its progress."""
+class Ear(Protocol):
+    """Takes what a handler tells while it runs."""
 
-    def __call__(self, percent: float, note: str) -> None:
-        """Take it."""
+    def tell(self, percent: float, note: str) -> None:
+        """Take how far it is."""
+
+    def submit(self, submission: Submission) -> JobId:
+        """Take a follow-up."""
 
 
 class Opening:
@@ -113,7 +117,7 @@ _TOLD: Final = _Told()
 class Request(Generic[P]):
     """One attempt's view: the parsed payload, who asked, where it runs, and its transaction."""
 
-    __slots__ = ("_opening", "_progress", "_record", "cluster", "payload")
+    __slots__ = ("_ear", "_opening", "_record", "cluster", "payload")
 
     def __init__(
         self,
@@ -121,13 +125,13 @@ class Request(Generic[P]):
         record: SubmissionRecord,
         cluster: Cluster,
         opening: Opening | None,
-        progress: Progress,
+        ear: Ear,
     ) -> None:
         self.payload = payload
         self.cluster = cluster
         self._record = record
         self._opening = opening
-        self._progress = progress
+        self._ear = ear
 
     @property
     def job_id(self) -> JobId:
@@ -194,8 +198,23 @@ class Request(Generic[P]):
         Raises `TypeError` or `ValueError` where `percent` is no number; a long note is cut.
         """
         said = str(note).encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore")
-        self._progress(float(percent), said)
+        self._ear.tell(float(percent), said)
         return _TOLD
+
+    @overload
+    def submit(self, submission: Submission) -> JobId: ...
+
+    @overload
+    def submit(self, submission: Iterable[Submission]) -> list[JobId]: ...
+
+    def submit(self, submission: Submission | Iterable[Submission]) -> JobId | list[JobId]:
+        """Submit follow-ups, one or many: they exist if and only if this job completes.
+
+        Raises `Reject` where one does not fit, or there are more than an outcome may hold.
+        """
+        if isinstance(submission, Submission):
+            return self._ear.submit(submission)
+        return [self._ear.submit(one) for one in submission]
 
     def _openable(self) -> Opening:
         if self._opening is None:

@@ -24,7 +24,7 @@ from processor.ports.ledger import Fault
 from processor.runtime.announcing import Announcer
 from processor.runtime.attempt import Attempts, Collaborators, Identity
 from processor.runtime.beating import Heart
-from processor.runtime.calling import Caller
+from processor.runtime.calling import Caller, Desk
 from processor.runtime.decoding import Decoder
 from processor.runtime.dispatcher import Dispatcher
 from processor.runtime.fetching import LaneFetcher, LookAhead
@@ -255,6 +255,7 @@ class WorkerRuntime:
             Collaborators(
                 self._jobs,
                 Outcomes(world.codec, world.timeline),
+                Desk(world.codec, world.clock),
                 world.clock,
                 Caller(world.transactions, self._threads),
                 self._flusher,
