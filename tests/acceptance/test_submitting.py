@@ -150,6 +150,16 @@ def test_without_a_broker_s_address_the_variable_is_named(run: Commands) -> None
     assert refusal.startswith("JOBS_KAFKA is wrong: 'localhost' is no host:port")
 
 
+def test_a_running_local_stack_is_found_and_named(run: Commands, stack: Stack) -> None:
+    if not (stack.folder / "lock").exists():
+        pytest.skip("the stack of this run is not the embedded one")
+    text = lines(1, tenant="found")
+    done = run("submit", "-", text=text, JOBS_KAFKA=None, JOBS_LOCAL=str(stack.folder))
+    assert done.code == 0, done
+    assert done.err.startswith(f"using the stack in {stack.folder}: Kafka {stack.kafka}\n")
+    assert appended(run, "found") == [0]
+
+
 def test_other_partition_counts_than_the_topics_have_are_refused(run: Commands) -> None:
     for command in (["submit", "-"], ["migrate"], ["projector"]):
         refusal = run(*command, text=lines(1, tenant="counts"), JOBS_PARTITIONS="6").refusal
