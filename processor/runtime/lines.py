@@ -120,6 +120,13 @@ class Lines:
         for delivery in deliveries:
             self._line(delivery.entity, delivery.partition).loaded.add(delivery.record.job)
 
+    def unloaded(self, delivery: Delivery) -> None:
+        """A row that was in memory waits in its table again."""
+        line = self._line(delivery.entity, delivery.partition)
+        line.loaded.discard(delivery.record.job)
+        if line.queued_from is None or delivery.lane < line.queued_from:
+            line.queued_from = delivery.lane
+
     def exhausted(self, entity: int) -> None:
         """No row of the entity is queued any more, save what is being written."""
         line = self._lines.get(entity)

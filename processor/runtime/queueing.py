@@ -74,8 +74,16 @@ class Queueing:
 
     def behind(self, head: Delivery) -> None:
         """A row of this job holds its entity now: have the entity's jobs in memory wait behind."""
-        self._memory.lines.head(head.entity, head.partition, head.record.job)
-        self.queue(self._memory.mailboxes.withdraw(head.entity))
+        memory = self._memory
+        memory.lines.head(head.entity, head.partition, head.record.job)
+        arrivals = []
+        for delivery in memory.mailboxes.withdraw(head.entity):
+            if delivery.waits:
+                memory.forget(delivery)
+                memory.lines.unloaded(delivery)
+            else:
+                arrivals.append(delivery)
+        self.queue(arrivals)
 
     async def run(self) -> None:
         """Write until cancelled; what is not written then comes again with its record."""
