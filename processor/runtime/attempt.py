@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from processor.runtime.delivery import Delivery
     from processor.runtime.flusher import Flusher
     from processor.runtime.handlers import Handler, Jobs
+    from processor.runtime.holding import Holding
     from processor.runtime.outcomes import Outcomes
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.recording import Recorder
@@ -67,6 +68,7 @@ class Collaborators:
     flusher: Flusher
     recorder: Recorder
     settling: Settling
+    holding: Holding
     grace: float
     """Seconds that a job waits for a handler of its type."""
     doubt: Callable[[OwnedPartition, str], None]
@@ -117,7 +119,11 @@ class Attempts:
     async def _attempt(self, run: Run) -> None:
         delivery = run.delivery
         handler = self._with.jobs.find(delivery.record.type)
-        if delivery.corrupt is not None:
+        hold = self._with.holding.match(delivery.record, delivery.lane)
+        if hold is not None:
+            wait = wait_of(delivery, WaitingState.HELD, hold=hold.id)
+            await self._with.recorder.wait(delivery, wait, tell=False)
+        elif delivery.corrupt is not None:
             await self._fail_unstarted(run, delivery.corrupt)
         elif handler is None:
             await self._miss(run)

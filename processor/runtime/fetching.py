@@ -14,7 +14,7 @@ import structlog
 from processor.ports.log import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from processor.domain.priority import Priority
     from processor.ports.clock import Clock
@@ -53,6 +53,7 @@ class LaneFetcher:
         intake: Intake,
         clock: Clock,
         look_ahead: LookAhead,
+        is_lane_held: Callable[[Priority], bool],
     ) -> None:
         self.lane = lane
         self.topic = topic
@@ -61,6 +62,7 @@ class LaneFetcher:
         self._intake = intake
         self._clock = clock
         self._look_ahead = look_ahead
+        self._is_lane_held = is_lane_held
         self._reading: dict[int, OwnedPartition] = {}
         self._full: set[int] = set()
         self._halted: dict[int, float] = {}
@@ -85,9 +87,8 @@ class LaneFetcher:
             self.reader.leave(Place(self.topic, partition.number))
 
     def look_again(self) -> None:
-        """Records became done: there may be room."""
-        if self._full:
-            self._changed.set()
+        """Records became done, or holds have changed: there may be something to read."""
+        self._changed.set()
 
     def stop(self) -> None:
         """End after the fetch that is under way, which must not be cancelled."""
@@ -111,7 +112,9 @@ class LaneFetcher:
 
     def _with_room(self) -> list[Place]:
         now = self._clock.monotonic()
-        places = []
+        places: list[Place] = []
+        if self._is_lane_held(self.lane):
+            return places
         for number, partition in self._reading.items():
             if number in self._halted:
                 if self._halted[number] > now:

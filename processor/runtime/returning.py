@@ -70,12 +70,16 @@ class Returning:
         self._fresh: set[int] = set()
         self._deferred: dict[int, OwnedPartition] = {}
         self._unreadable: set[tuple[object, int]] = set()
-        self._swept_at = 0.0
+        self._swept_at = -SWEEP_EVERY
 
     def take(self, partition: OwnedPartition) -> None:
         """A partition was taken over: sweep it soon, and look afresh at what missed its handler."""
         self._fresh.add(partition.number)
-        self._swept_at = 0.0
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Somebody touched a row: sweep at the next tick."""
+        self._swept_at = -SWEEP_EVERY
 
     async def by_time(self) -> None:
         """Bring back what is due, and sweep, until cancelled."""

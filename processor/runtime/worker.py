@@ -29,6 +29,7 @@ from processor.runtime.decoding import Decoder
 from processor.runtime.dispatcher import Dispatcher
 from processor.runtime.fetching import LaneFetcher, LookAhead
 from processor.runtime.flusher import Flusher
+from processor.runtime.holding import Holding
 from processor.runtime.intake import Intake
 from processor.runtime.keeping import Holdings, Keeper, Times
 from processor.runtime.memory import Memory
@@ -38,14 +39,18 @@ from processor.runtime.queueing import Queueing
 from processor.runtime.recording import Recorder
 from processor.runtime.returning import Returning
 from processor.runtime.settling import Settling
+from processor.runtime.waking import Waking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from uuid import UUID
 
+    from processor.domain.priority import Priority
     from processor.domain.topics import Topics
+    from processor.ports.cancelling import Wakes
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
+    from processor.ports.holds import Holds
     from processor.ports.ledger import Ledger
     from processor.ports.log import Log, Reader
     from processor.ports.membership import Membership
@@ -73,6 +78,8 @@ class World:
     workers: Workers
     ledger: Ledger
     room: Room
+    holds: Holds
+    wakes: Wakes
     transactions: Transactions
     timeline: Callable[[], int]
     """The database's timeline as it was last seen."""
@@ -108,7 +115,7 @@ class WorkerRuntime:
         self._era = world.era()
         memory = self._memory = Memory()
         self.dispatcher = Dispatcher(
-            memory.mailboxes, manner.slots, self._attempt, self._may_dispatch
+            memory.mailboxes, manner.slots, self._attempt, self._may_dispatch, self._is_lane_held
         )
         wake = self.dispatcher.wake
         self._publisher = Publisher(
@@ -137,6 +144,18 @@ class WorkerRuntime:
             settling,
             self._owned,
             wake,
+        )
+        self._holding = Holding(
+            world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
+        )
+        self._waking = Waking(
+            world.wakes,
+            world.ledger,
+            world.clock,
+            memory,
+            self.dispatcher,
+            settling,
+            self._returning.look_soon,
         )
         self._attempts = self._make_attempts(settling)
         self._fetchers = self._make_fetchers(settling)
@@ -211,6 +230,9 @@ class WorkerRuntime:
             self._queueing.run(),
             self._returning.by_time(),
             self._returning.by_turn(),
+            self._holding.run(),
+            self._waking.listen(),
+            self._waking.run(),
             announcer.run(),
             *(fetcher.run() for fetcher in self._fetchers),
         ]
@@ -230,6 +252,9 @@ class WorkerRuntime:
     def _may_dispatch(self) -> bool:
         return self.keeper.may_dispatch()
 
+    def _is_lane_held(self, lane: Priority) -> bool:
+        return self._holding.is_lane_held(lane)
+
     def _compare_era(self) -> None:
         era = self._world.era()
         if era != self._era:
@@ -244,6 +269,7 @@ class WorkerRuntime:
     def _look_again(self) -> None:
         for fetcher in self._fetchers:
             fetcher.look_again()
+        self.dispatcher.wake()
 
     def _owned(self) -> dict[int, OwnedPartition]:
         return self.keeper.owned
@@ -261,6 +287,7 @@ class WorkerRuntime:
                 self._flusher,
                 self._recorder,
                 settling,
+                self._holding,
                 self._manner.grace,
                 self._doubt,
             ),
@@ -283,6 +310,15 @@ class WorkerRuntime:
             decoder = Decoder(world.codec, lane, topic, manner.cluster, manner.partitions)
             reader = world.readers[lane]
             fetchers.append(
-                LaneFetcher(lane, topic, reader, decoder, intake, world.clock, manner.look_ahead)
+                LaneFetcher(
+                    lane,
+                    topic,
+                    reader,
+                    decoder,
+                    intake,
+                    world.clock,
+                    manner.look_ahead,
+                    self._is_lane_held,
+                )
             )
         return fetchers
