@@ -6,6 +6,7 @@ One fetcher a lane, so that a full buffer of one never delays another.
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,8 @@ class LaneFetcher:
         self._halted: dict[int, float] = {}
         self._changed = asyncio.Event()
         self._stopped = False
-        self.fetches = 0
-        """Fetches that came back: tells that the fetcher is alive."""
+        self.turned_at = math.inf
+        """When it last began to fetch; infinite while there is nothing that it may read."""
 
     def take(self, partition: OwnedPartition) -> None:
         """Read a partition from its position on."""
@@ -98,6 +99,7 @@ class LaneFetcher:
     async def run(self) -> None:
         """Fetch until stopped; raises `LogCut` where the log has a hole."""
         while not self._stopped:
+            self.turned_at = self._clock.monotonic()
             places = self._with_room()
             if not places:
                 await self._wait_for_change()
@@ -106,7 +108,6 @@ class LaneFetcher:
             fetched = await self.reader.fetch(
                 SHORT_POLL if partial else LONG_POLL, MOST_AT_ONCE, places if partial else None
             )
-            self.fetches += 1
             if fetched:
                 await self._take_in(fetched)
 
@@ -138,6 +139,7 @@ class LaneFetcher:
     async def _wait_for_change(self) -> None:
         self._changed.clear()
         if not self._halted:
+            self.turned_at = math.inf
             await self._changed.wait()
             return
         await self._clock.sleep(LONG_POLL)

@@ -87,6 +87,8 @@ class Keeper:
         self._lost: list[OwnedPartition] = []
         self._writing = asyncio.Lock()
         self._stopping = False
+        self.turned_at = clock.monotonic()
+        """When it last looked at what the group wants."""
 
     @property
     def owned(self) -> dict[int, OwnedPartition]:
@@ -111,6 +113,7 @@ class Keeper:
     async def run(self) -> None:
         """Follow the group until cancelled; raises `LogCut` where a position is not in the log."""
         while True:
+            self.turned_at = self._clock.monotonic()
             try:
                 await self._reconcile()
             except (Fault, Unavailable) as fault:

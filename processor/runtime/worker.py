@@ -13,9 +13,7 @@ import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import structlog
 
@@ -27,11 +25,11 @@ from processor.runtime.beating import Heart
 from processor.runtime.calling import Caller, Desk
 from processor.runtime.decoding import Decoder
 from processor.runtime.dispatcher import Dispatcher
-from processor.runtime.fetching import LaneFetcher, LookAhead
+from processor.runtime.fetching import LaneFetcher
 from processor.runtime.flusher import Flusher
 from processor.runtime.holding import Holding
 from processor.runtime.intake import Intake
-from processor.runtime.keeping import Holdings, Keeper, Times
+from processor.runtime.keeping import Holdings, Keeper
 from processor.runtime.memory import Memory
 from processor.runtime.outcomes import Outcomes
 from processor.runtime.publisher import Publisher
@@ -42,66 +40,18 @@ from processor.runtime.settling import Settling
 from processor.runtime.waking import Waking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from uuid import UUID
+    from collections.abc import Coroutine
 
     from processor.domain.priority import Priority
-    from processor.domain.topics import Topics
-    from processor.ports.cancelling import Wakes
-    from processor.ports.clock import Clock
-    from processor.ports.codec import Codec
-    from processor.ports.holds import Holds
-    from processor.ports.ledger import Ledger
-    from processor.ports.log import Log, Reader
-    from processor.ports.membership import Membership
-    from processor.ports.ownership import Ownership, Workers
-    from processor.ports.transactions import Transactions
-    from processor.ports.waiting_room import Room
     from processor.runtime.delivery import Delivery
     from processor.runtime.handlers import Jobs
     from processor.runtime.partition import OwnedPartition
+    from processor.runtime.world import Manner, World
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything a worker asks of the world."""
-
-    clock: Clock
-    codec: Codec
-    log: Log
-    readers: Sequence[Reader]
-    """One for each lane, most urgent first."""
-    membership: Membership
-    ownership: Ownership
-    workers: Workers
-    ledger: Ledger
-    room: Room
-    holds: Holds
-    wakes: Wakes
-    transactions: Transactions
-    timeline: Callable[[], int]
-    """The database's timeline as it was last seen."""
-    era: Callable[[], int] = lambda: 0
-    """Counts the times the database turned out to be another one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a worker works."""
-
-    topics: Topics
-    partitions: int
-    cluster: str
-    """Kafka's cluster id."""
-    release: str = ""
-    slots: int = 32
-    grace: float = 24 * 3600.0
-    """Seconds that a job waits for a handler of its type before it fails."""
-    look_ahead: LookAhead = field(default_factory=LookAhead)
-    times: Times = field(default_factory=Times)
-    worker: UUID = field(default_factory=uuid4)
+STUCK_AFTER = 30.0
+"""Seconds without a turn of a fetcher or the keeper."""
 
 
 class WorkerRuntime:
@@ -172,6 +122,12 @@ class WorkerRuntime:
     def name(self) -> str:
         """How histories and logs call this worker: host, process, and the start of its id."""
         return f"{socket.gethostname()}/{os.getpid()}/{str(self._manner.worker)[:8]}"
+
+    def progresses(self) -> bool:
+        """Whether fetchers and keeper have come round lately: if not, others should take over."""
+        since = self._world.clock.monotonic() - STUCK_AFTER
+        turns = (self.keeper.turned_at, *(fetcher.turned_at for fetcher in self._fetchers))
+        return all(turned_at >= since for turned_at in turns)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain; raises what makes working on impossible."""
