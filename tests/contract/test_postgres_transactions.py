@@ -459,7 +459,7 @@ async def test_on_a_restored_database_every_connection_is_closed_first(
     lineage = real.handlers.lineage
     known = lineage._known  # noqa: SLF001 - a failover cannot be had here
     assert known is not None
-    lineage.observe(type(known)(known.system, known.timeline + 1, known.written))
+    lineage.observe(type(known)(known.system, known.timeline + 1, known.written), 0)
     assert lineage.era == 1
     with pytest.raises(Fault):
         await transaction.complete(an_entry(job))
@@ -566,6 +566,22 @@ async def test_a_wrong_address_is_told_in_one_line_without_a_password(
         async with Pool(change(emptied), 1):
             pass
     assert "\n" not in str(raised.value)
+
+
+async def test_a_mistake_of_our_own_is_no_fault(real: PostgresWorld) -> None:
+    with pytest.raises(asyncpg.DataError):
+        async with real.service.connection() as connection:
+            await connection.fetchval("SELECT $1::integer", "seven")
+
+
+async def test_a_connection_lost_under_our_own_statement_is_a_fault(real: PostgresWorld) -> None:
+    async def loses_it() -> None:
+        async with real.service.connection() as connection:
+            await end_backend(real, await connection.fetchval("SELECT pg_backend_pid()"))
+            await connection.fetchval("SELECT 1")
+
+    with pytest.raises(Fault):
+        await loses_it()
 
 
 async def test_a_database_that_does_not_answer_is_a_fault(single: PostgresWorld) -> None:
