@@ -257,9 +257,11 @@ class Member:
         await self.ended()
 
     async def ended(self) -> None:
-        """Wait until it is out; raises what it ended with."""
+        """Wait until it is out, within two minutes of the world's; raises what it ended with."""
         assert self.running is not None
-        await self.running
+        await asyncio.wait((self.running,), timeout=120)
+        assert self.running.done(), "the worker does not end"
+        self.running.result()
 
     def kill(self) -> None:
         """Kill -9: no call of it has an effect from now on, and its connections break."""

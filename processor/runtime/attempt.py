@@ -21,6 +21,7 @@ from processor.ports.ledger import Answer, Ending, Fault
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.calling import Run, where_it_stood
 from processor.runtime.deciding import counts, delay_after
+from processor.runtime.enduring import to_the_end
 from processor.runtime.failing import detail_of
 from processor.runtime.outcomes import as_it_waits
 from processor.runtime.request import Interrupted
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from processor.domain.events import ErrorDetail
     from processor.ports.clock import Clock
-    from processor.ports.transactions import Transaction
     from processor.runtime.calling import Caller, Desk
     from processor.runtime.delivery import Delivery
     from processor.runtime.flusher import Flusher
@@ -40,12 +40,15 @@ if TYPE_CHECKING:
     from processor.runtime.outcomes import Outcomes
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.recording import Recorder
+    from processor.runtime.request import Opening
     from processor.runtime.settling import Settling
 
 log = structlog.get_logger(__name__)
 
 PAUSE_WHEN_BUSY = 0.05
 LONGEST_PAUSE = 2.0
+FAULTS_AT_MOST = 20
+"""Repeats that the infrastructure caused, while other connections answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,16 @@ class Attempts:
 
         Cancelling it means that the worker lets the job go: nothing is recorded.
         """
+        if not delivery.partition.open:
+            self._with.settling.abandon(delivery)
+            return
         run = self._begin(delivery)
         delivery.running = run
         try:
             await self._attempt(run)
         except Fault as fault:
             await self._close(run)
-            self._again_after_fault(run, fault)
+            await self._again_after_fault(run, fault)
         except asyncio.CancelledError:
             await self._close(run)
             if delivery.cancelled:
@@ -191,9 +197,16 @@ class Attempts:
         delivery.returned += 1
         asyncio.get_running_loop().call_later(pause, self._with.settling.give_back, delivery)
 
-    def _again_after_fault(self, run: Run, fault: Fault) -> None:
+    async def _again_after_fault(self, run: Run, fault: Fault) -> None:
+        """Run it again without counting; what fails so again and again is an attempt (H18)."""
         delivery = run.delivery
         delivery.faults += 1
+        if delivery.faults >= FAULTS_AT_MOST and await self._with.recorder.database_answers():
+            handler = self._with.jobs.find(delivery.record.type)
+            if handler is not None:
+                delivery.faults = 0
+                await self._fail(run, handler, RuntimeError(f"{FAULTS_AT_MOST} times: {fault}"))
+                return
         log.warning(
             "the infrastructure failed; the job runs again",
             job=str(delivery.record.job),
@@ -258,11 +271,16 @@ class Attempts:
 
     @staticmethod
     async def _close(run: Run) -> None:
-        """Roll back whatever is open; a cancelled attempt waits for it too."""
+        """Roll back whatever is open, to the end: a cancelled attempt still holds its entity."""
         opening, run.opening = run.opening, None
-        transaction: Transaction | None = None if opening is None else await opening.close()
-        if transaction is not None:
-            await asyncio.shield(transaction.rollback())
+        if opening is not None:
+            await to_the_end(asyncio.ensure_future(_roll_back(opening)))
+
+
+async def _roll_back(opening: Opening) -> None:
+    transaction = await opening.close()
+    if transaction is not None:
+        await transaction.rollback()
 
 
 def _fault_of(run: Run, error: BaseException) -> Fault | None:

@@ -93,7 +93,7 @@ class WorkerRuntime:
             memory,
             settling,
             self._owned,
-            wake,
+            lambda: self._jobs,
         )
         self._holding = Holding(
             world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
@@ -137,11 +137,15 @@ class WorkerRuntime:
         try:
             async with asyncio.TaskGroup() as group:
                 services = [group.create_task(service) for service in self._services()]
+                fetching = [group.create_task(fetcher.run()) for fetcher in self._fetchers]
                 await stop.wait()
                 await self._drain()
-                for service in services:
+                # A fetch under way must not be cancelled; it ends by itself.
+                await asyncio.wait(fetching, timeout=self._manner.times.grace)
+                for service in (*services, *fetching):
                     service.cancel()
         finally:
+            await self._end_attempts()
             self._threads.shutdown(wait=False, cancel_futures=True)
         with suppress(Fault):
             await world.workers.part(worker)
@@ -190,7 +194,6 @@ class WorkerRuntime:
             self._waking.listen(),
             self._waking.run(),
             announcer.run(),
-            *(fetcher.run() for fetcher in self._fetchers),
         ]
 
     async def _drain(self) -> None:
@@ -201,6 +204,13 @@ class WorkerRuntime:
         for fetcher in self._fetchers:
             fetcher.stop()
         await self.keeper.let_everything_go()
+
+    async def _end_attempts(self) -> None:
+        """End what still runs: after a drain nothing, after a failure of the worker everything."""
+        self.keeper.give_up()
+        self.dispatcher.stop()
+        self.dispatcher.cancel()
+        await self.dispatcher.idle(self._manner.times.grace)
 
     async def _attempt(self, delivery: Delivery) -> None:
         await self._attempts.run(delivery)

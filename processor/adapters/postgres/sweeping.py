@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from processor.domain.ids import JobId
     from processor.ports.waiting_room import Waiting, WaitingState
 
-ENTITIES: Final = 5_000
-"""Entities that one call of `stranded` looks at."""
+ENTITIES: Final = 500
+PAGES: Final = 10
+"""Entities that one statement of `stranded` looks at, and statements of one call."""
 ROWS: Final = 20_000
 """Rows that one call of `settled` looks at."""
 WOKEN: Final = 2_000
@@ -143,28 +144,31 @@ class PostgresSweeping:
 
     async def stranded(self, partitions: Collection[int], limit: int) -> list[tuple[int, int]]:
         """(partition, entity) of queued rows whose entity has no unsettled head."""
+        found: list[tuple[int, int]] = []
+        for _ in range(PAGES if partitions else 0):
+            ended = await self._look(partitions, limit, found)
+            if ended or len(found) == limit:
+                break
+        return found
+
+    async def _look(
+        self, partitions: Collection[int], limit: int, found: list[tuple[int, int]]
+    ) -> bool:
+        """Look at a page of entities, adding to `found`; True where the room's end was reached."""
         starts = [(number, self._entity.get(number, FIRST_ENTITY)) for number in partitions]
-        if not starts:
-            return []
         async with self._pool.connection(Priority.LOW) as connection:
             seen = await connection.fetch(_STRANDED, *zip(*starts, strict=True), ENTITIES)
-        found: list[tuple[int, int]] = []
-        whole = len(seen) < ENTITIES
-        reached: dict[int, int] = {}
+        reached = dict(starts)
+        ended = len(seen) < ENTITIES
         for number, entity, stranded in seen:
             if stranded and len(found) == limit:
-                whole = False
+                ended = False
                 break
-            reached[number] = entity
+            reached[number] = min(entity + 1, LAST_ENTITY)
             if stranded:
                 found.append((number, entity))
-        if whole:
-            self._entity.clear()
-        else:
-            self._entity = dict(starts) | {
-                number: min(entity + 1, LAST_ENTITY) for number, entity in reached.items()
-            }
-        return found
+        self._entity = {} if ended else reached
+        return ended
 
     async def settled(self, partitions: Collection[int], limit: int) -> list[Waiting]:
         """Rows that are settled in the ledger and still there."""
