@@ -315,6 +315,21 @@ class Member:
         return [Place(TOPICS.lane(lane), number) for number in range(self.cluster.partitions)]
 
 
+class Gate:
+    """Lets the calls of one name wait until it is opened; tells that one has come."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def __call__(self, name: str) -> BaseException | None:
+        if name in self.names:
+            self.reached.set()
+            await self.open.wait()
+        return await onward(name)
+
+
 def _task_of_a_process(
     loop: asyncio.AbstractEventLoop,
     coroutine: Coroutine[Any, Any, Any] | Generator[Any, None, Any],

@@ -198,6 +198,19 @@ async def test_a_set_of_one_handler_is_not_the_next_ones(single: PostgresWorld) 
         await following.rollback()
 
 
+async def test_a_set_that_a_handler_committed_by_itself_is_not_the_next_ones(
+    single: PostgresWorld,
+) -> None:
+    job = a_job()
+    transaction = await begun(single, a_claim(job))
+    await transaction.connection().execute("COMMIT; SET search_path = pg_catalog")
+    with pytest.raises(TransactionMisused):
+        await transaction.complete(an_entry(job))
+    following = await begun(single, a_claim(a_job()))
+    assert await following.connection().fetchval("SHOW search_path") == '"$user", public'
+    await following.rollback()
+
+
 async def test_prepared_statements_that_a_handler_dropped_are_missed_and_made_again(
     single: PostgresWorld,
 ) -> None:

@@ -20,29 +20,9 @@ from processor.runtime.request import Request
 from tests.blocking import blocking_calls_fail
 from tests.invariants import check, partition_of_entity, recording, submit_a_mixture
 from tests.virtual_time import in_virtual_time, loop_of_the_test
-from tests.worlds import TOPICS, Member, MemoryCluster
+from tests.worlds import TOPICS, Gate, Member, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
-
-
-class Gate:
-    """Lets the calls of one name wait until it is opened; tells that one has come."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-        self.reached = asyncio.Event()
-        self.open = asyncio.Event()
-        self.cancelled = 0
-
-    async def __call__(self, name: str) -> BaseException | None:
-        if name in self.names:
-            self.reached.set()
-            try:
-                await self.open.wait()
-            except asyncio.CancelledError:
-                self.cancelled += 1
-                raise
-        return await onward(name)
 
 
 class Slow:
