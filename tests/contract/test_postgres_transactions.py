@@ -557,6 +557,20 @@ async def test_a_flood_in_the_low_lane_leaves_connections_to_the_lanes_above(
         await transaction.rollback()
 
 
+async def test_a_busy_answer_costs_no_connection(
+    real: PostgresWorld, single: PostgresWorld
+) -> None:
+    free = await begun(single, a_claim(a_job(), 8))
+    before = await backend(free)
+    await free.rollback()
+    held = await begun(real, a_claim(a_job(), 7))
+    assert await single.transactions.begin(a_claim(a_job(), 7)) is Answer.BUSY
+    free = await begun(single, a_claim(a_job(), 8))
+    assert await backend(free) == before
+    await free.rollback()
+    await held.rollback()
+
+
 async def test_a_database_without_our_tables_is_told_in_one_line(emptied: str) -> None:
     empty = emptied.rsplit("/", 1)[0] + "/postgres"
     with pytest.raises(ConfigurationError, match="run `processor migrate`"):
