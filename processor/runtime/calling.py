@@ -142,10 +142,12 @@ class Caller:
 
 def where_it_stood(error: BaseException) -> TracebackType | None:
     """The traceback of the cancellation by which a time-out ended the handler."""
-    cause = error.__cause__
-    if isinstance(error, AttemptTimeout) and cause is not None and cause.__cause__ is not None:
-        return cause.__cause__.__traceback__
-    return None
+    expired = error.__cause__
+    if not isinstance(error, AttemptTimeout) or expired is None:
+        return None
+    # asyncio names the cancellation as the cause from Python 3.11.3 on, before it is the context.
+    cancelled = expired.__cause__ or expired.__context__
+    return None if cancelled is None else cancelled.__traceback__
 
 
 def _request(run: Run, payload: object, opening: Opening | None) -> Request[Any]:
