@@ -139,7 +139,7 @@ class Returning:
     async def _bring_due(self, open_: dict[int, OwnedPartition]) -> None:
         if len(self._memory.rows) >= IN_MEMORY:
             return
-        besides = [job for job, _, _ in self._memory.rows]
+        besides = [delivery.record.job for delivery in self._memory.rows.values()]
         due = await self._room.due(open_, besides, AT_ONCE)
         if due:
             await self._bring(due, open_)
