@@ -213,7 +213,12 @@ class Separately:
                     if self.connection.is_closed():
                         self.connection = await asyncpg.connect(self.database)
                     return await self.connection.fetch(query, *values)
-            except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+            except (
+                OSError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                asyncpg.PostgresConnectionError,
+            ):
                 self.connection.terminate()
             except asyncpg.OperatorInterventionError:
                 pass  # it ends, or it does not serve yet
