@@ -138,6 +138,12 @@ class Settings:
         _seconds(0, 3_600),
         "seconds that running handlers have to end when a worker stops or loses a partition",
     )
+    subscriber_timeout: float = _setting(
+        "JOBS_SUBSCRIBER_TIMEOUT",
+        300.0,
+        _seconds(1, 86_400),
+        "seconds that a subscriber may take for one event before others of its group get it",
+    )
     local: str | None = _setting(
         "JOBS_LOCAL", None, str, "the data folder of `processor local`, instead of one in your home"
     )

@@ -18,6 +18,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from processor.adapters.avro import AvroCodec
+from processor.adapters.event_kinds import EventKinds
 from processor.adapters.memory.database import MemoryDatabase
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.log import MemoryLog, MemoryReader
@@ -239,6 +240,7 @@ class Member:
             workers=MemoryWorkers(database, step=step),
             ledger=MemoryLedger(database, step=step),
             transactions=self.transactions,
+            events=EventKinds(TOPICS, cluster.partitions, CODEC),
             timeline=lambda: self.timeline,
             era=lambda: self.era,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
+from processor.adapters.event_kinds import EventKinds
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.kafka.membership import KafkaMembership
 from processor.adapters.kafka.reader import KafkaReader
@@ -122,6 +123,7 @@ async def _made(
         workers=PostgresWorkers(service),
         ledger=PostgresLedger(service),
         transactions=PostgresTransactions(handlers, sessions),
+        events=EventKinds(settings.topics, settings.partitions, codec),
         timeline=lambda: lineage.timeline or 0,
         era=lambda: lineage.era,
     )

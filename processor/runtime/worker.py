@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from processor.domain.topics import Topics
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
+    from processor.ports.event_bus import EventRecords
     from processor.ports.ledger import Ledger
     from processor.ports.log import Log, Reader
     from processor.ports.membership import Membership
@@ -67,6 +68,7 @@ class World:
     workers: Workers
     ledger: Ledger
     transactions: Transactions
+    events: EventRecords
     timeline: Callable[[], int]
     """The database's timeline as it was last seen."""
     era: Callable[[], int] = lambda: 0
@@ -106,7 +108,13 @@ class WorkerRuntime:
             self._may_dispatch,
         )
         self._publisher = Publisher(
-            world.log, world.codec, world.clock, manner.topics, manner.partitions, self._look_again
+            world.log,
+            world.codec,
+            world.clock,
+            world.events,
+            manner.topics,
+            manner.partitions,
+            self._look_again,
         )
         settling = Settling(mailboxes, reserved, self._publisher, self.dispatcher.wake)
         self._flusher = Flusher(world.ledger, world.clock, settling, self._doubt)
