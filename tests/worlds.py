@@ -259,9 +259,11 @@ class Member:
         await self.ended()
 
     async def ended(self) -> None:
-        """Wait until it is out; raises what it ended with."""
+        """Wait until it is out, within two minutes of the world's; raises what it ended with."""
         assert self.running is not None
-        await self.running
+        await asyncio.wait((self.running,), timeout=120)
+        assert self.running.done(), "the worker does not end"
+        self.running.result()
 
     def kill(self) -> None:
         """Kill -9: no call of it has an effect from now on, and its connections break."""
@@ -304,6 +306,21 @@ class Member:
 
     def _places(self, lane: Priority) -> list[Place]:
         return [Place(TOPICS.lane(lane), number) for number in range(self.cluster.partitions)]
+
+
+class Gate:
+    """Lets the calls of one name wait until it is opened; tells that one has come."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def __call__(self, name: str) -> BaseException | None:
+        if name in self.names:
+            self.reached.set()
+            await self.open.wait()
+        return await onward(name)
 
 
 def _task_of_a_process(

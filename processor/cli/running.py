@@ -11,6 +11,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
 
+from processor.domain.errors import ProcessorError, Unavailable
+from processor.ports.ledger import Fault
+from processor.ports.log import LogCut
+
 T = TypeVar("T")
 
 AGAIN_SECONDS: Final = 1.0
@@ -28,6 +32,12 @@ def run(work: Coroutine[Any, Any, T], *, quiet: bool = True) -> T:
             return runner.run(work)
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+    except LogCut as cut:
+        raise ProcessorError(
+            f"{cut}: what stood between is gone; let broker and database be of one time again"
+        ) from cut
+    except Fault as fault:
+        raise Unavailable(str(fault)) from fault
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

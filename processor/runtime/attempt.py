@@ -20,6 +20,7 @@ from processor.domain.limits import OUTCOME_BYTES
 from processor.domain.outcome import Outcome
 from processor.ports.ledger import Answer, Ending, Fault
 from processor.runtime.calling import Run, where_it_stood
+from processor.runtime.enduring import to_the_end
 from processor.runtime.failing import detail_of
 from processor.runtime.request import Interrupted
 
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
     from processor.domain.events import Durable, ErrorDetail
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
-    from processor.ports.transactions import Transaction
     from processor.runtime.calling import Caller
     from processor.runtime.delivery import Delivery
     from processor.runtime.flusher import Flusher
     from processor.runtime.handlers import Handler, Jobs
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.recording import Recorder
+    from processor.runtime.request import Opening
     from processor.runtime.settling import Settling
 
 log = structlog.get_logger(__name__)
@@ -79,6 +80,9 @@ class Attempts:
 
         Cancelling it means that the worker lets the job go: nothing is recorded.
         """
+        if not delivery.partition.open:
+            self._with.settling.abandon(delivery)
+            return
         run = self._begin(delivery)
         delivery.running = run
         try:
@@ -237,11 +241,16 @@ class Attempts:
 
     @staticmethod
     async def _close(run: Run) -> None:
-        """Roll back whatever is open; a cancelled attempt waits for it too."""
+        """Roll back whatever is open, to the end: a cancelled attempt still holds its entity."""
         opening, run.opening = run.opening, None
-        transaction: Transaction | None = None if opening is None else await opening.close()
-        if transaction is not None:
-            await asyncio.shield(transaction.rollback())
+        if opening is not None:
+            await to_the_end(asyncio.ensure_future(_roll_back(opening)))
+
+
+async def _roll_back(opening: Opening) -> None:
+    transaction = await opening.close()
+    if transaction is not None:
+        await transaction.rollback()
 
 
 def _fault_of(run: Run, error: BaseException) -> Fault | None:

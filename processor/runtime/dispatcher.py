@@ -56,16 +56,20 @@ class Dispatcher:
         """Start nothing more."""
         self._stopped = True
 
-    async def idle(self) -> None:
-        """Return when no attempt runs."""
-        while self.running:
-            await asyncio.wait(self.running)
+    async def idle(self, timeout: float) -> None:
+        """Return when no attempt of now runs any more, or after that many seconds."""
+        if self.running:
+            await asyncio.wait(self.running, timeout=timeout)
 
     def cancel(self, partition: OwnedPartition | None = None) -> None:
-        """Cancel the running attempts of a partition, or all."""
-        for attempt, delivery in list(self.running.items()):
+        """Cancel the running attempts of a partition, or all; each has begun by then.
+
+        An attempt that is cancelled before its first step would never let its job go.
+        """
+        loop = asyncio.get_running_loop()
+        for attempt, delivery in self.running.items():
             if partition is None or delivery.partition is partition:
-                attempt.cancel()
+                loop.call_soon(attempt.cancel)
 
     def _pump(self) -> None:
         self._asked = False

@@ -109,4 +109,5 @@ class Submitter:
                 unknown[record.job] = str(answer)
             else:
                 self._acknowledged.keep(record, append.place, answer, now)
+        self._acknowledged.forget()
         return unknown

@@ -142,11 +142,15 @@ class WorkerRuntime:
         try:
             async with asyncio.TaskGroup() as group:
                 services = [group.create_task(service) for service in self._services()]
+                fetching = [group.create_task(fetcher.run()) for fetcher in self._fetchers]
                 await stop.wait()
                 await self._drain()
-                for service in services:
+                # A fetch under way must not be cancelled; it ends by itself.
+                await asyncio.wait(fetching, timeout=self._manner.times.grace)
+                for service in (*services, *fetching):
                     service.cancel()
         finally:
+            await self._end_attempts()
             self._threads.shutdown(wait=False, cancel_futures=True)
         with suppress(Fault):
             await world.workers.part(worker)
@@ -184,7 +188,6 @@ class WorkerRuntime:
             self._flusher.run(),
             self._publisher.run(),
             announcer.run(),
-            *(fetcher.run() for fetcher in self._fetchers),
         ]
 
     async def _drain(self) -> None:
@@ -195,6 +198,13 @@ class WorkerRuntime:
         for fetcher in self._fetchers:
             fetcher.stop()
         await self.keeper.let_everything_go()
+
+    async def _end_attempts(self) -> None:
+        """End what still runs: after a drain nothing, after a failure of the worker everything."""
+        self.keeper.give_up()
+        self.dispatcher.stop()
+        self.dispatcher.cancel()
+        await self.dispatcher.idle(self._manner.times.grace)
 
     async def _attempt(self, delivery: Delivery) -> None:
         await self._attempts.run(delivery)

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from processor import Client, JobId, JobStatus, State, Submission
+from processor import Client, JobId, Jobs, JobStatus, Request, State, Submission, Worker
 from processor.bootstrap.projecting import projecting
 from processor.local.stack import Stack
 from tests.commands import Commands, Ended, commands
@@ -87,6 +87,49 @@ async def result_of(run: Commands, job: str) -> Any:  # noqa: ANN401 - any JSON
         return await client.result(JobId(UUID(job)), timeout=60)
 
 
+async def test_worker_projector_and_client_run_inside_an_application(run: Commands) -> None:
+    jobs = Jobs()
+
+    @jobs.handler("inside")
+    async def inside(request: Request[int]) -> int:
+        connection = await request.connection()
+        found: int = await connection.fetchval("SELECT $1::int + 1", request.payload)
+        return found
+
+    @jobs.handler("in a thread")
+    def in_a_thread(request: Request[int]) -> None:
+        assert request.payload == 2
+
+    async with (
+        Worker(jobs, run.settings),
+        projecting(run.settings),
+        Client.connect(run.settings) as client,
+    ):
+        first = await client.submit(inside.submission(1, entity="e"))
+        second = await client.submit(in_a_thread.submission(2))
+        assert await client.result(first, timeout=60) == 2
+        assert await client.result(second, timeout=60) is None
+
+
+async def test_what_ends_the_block_does_not_end_the_jobs_that_run(run: Commands) -> None:
+    jobs = Jobs()
+    running, ended = asyncio.Event(), asyncio.Event()
+
+    @jobs.handler("slow")
+    async def slow(_request: Request[None]) -> None:
+        running.set()
+        await asyncio.sleep(0.2)
+        ended.set()
+
+    async with Client.connect(run.settings) as client:
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - what ends the block is the point
+            async with Worker(jobs, run.settings):
+                await client.submit(slow.submission(None))
+                await running.wait()
+                raise ZeroDivisionError
+    assert ended.is_set()
+
+
 def test_an_unknown_id_is_told(run: Commands) -> None:
     unknown = str(uuid4())
     with run.serving("projector"):
@@ -124,7 +167,10 @@ async def test_without_a_projector_the_client_s_own_acknowledgement_answers(
     assert (status.job_id, status.type, status.entity) == (submission.id, "nobody", "e")
 
 
-@pytest.mark.parametrize("command", [["status", str(uuid4())], ["projector"], ["migrate"]])
+@pytest.mark.parametrize(
+    "command",
+    [["status", str(uuid4())], ["projector"], ["migrate"], ["worker", "application:jobs"]],
+)
 def test_a_wrong_or_missing_database_is_told(run: Commands, command: list[str]) -> None:
     assert run(*command, JOBS_DATABASE=None).refusal.startswith("JOBS_DATABASE is not set: ")
     wrong = run(*command, JOBS_DATABASE="mysql://u:secret@host/x").refusal
@@ -138,7 +184,9 @@ def test_a_wrong_or_missing_database_is_told(run: Commands, command: list[str]) 
     assert 'database "nowhere" does not exist' in missing
 
 
-@pytest.mark.parametrize("command", [["status", str(uuid4())], ["projector"]])
+@pytest.mark.parametrize(
+    "command", [["status", str(uuid4())], ["projector"], ["worker", "application:jobs"]]
+)
 def test_a_database_without_our_tables_says_what_to_do(run: Commands, command: list[str]) -> None:
     url = run.variables["JOBS_DATABASE"].rsplit("/", 1)[0]
     assert "processor migrate" in run(*command, JOBS_DATABASE=f"{url}/postgres").refusal

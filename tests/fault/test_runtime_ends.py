@@ -393,15 +393,10 @@ async def test_a_fault_within_a_transaction_is_no_attempt_whatever_the_handler_m
         except Fault as fault:
             raise ValueError("could not write") from fault
 
-    async def breaks(name: str) -> BaseException | None:
-        await onward(name)
-        if name == "transaction.put":
-            raise next(failing, None) or StopAsyncIteration
-        return None
-
     async def hook(name: str) -> BaseException | None:
-        with contextlib.suppress(StopAsyncIteration):
-            return await breaks(name)
+        await onward(name)
+        if name == "transaction.put" and (fault := next(failing, None)):
+            raise fault
         return None
 
     cluster = MemoryCluster(jobs)

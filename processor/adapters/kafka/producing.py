@@ -88,6 +88,8 @@ class Producing:
             await asyncio.wait({self._replacing})
         if self._carrier is not None:
             carrier, self._carrier = self._carrier, None
+            # Or whoever waits in `ready` would go round and round without ever letting go.
+            self._opened.clear()
             await self._give_up(carrier)
 
     async def ready(self) -> Carrier:

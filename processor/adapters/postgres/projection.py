@@ -208,7 +208,7 @@ async def _advance(connection: Any, projection: str, moves: Sequence[Move]) -> b
 
 async def _insert(connection: Any, batch: Batch) -> None:  # noqa: ANN401 - a pooled asyncpg connection
     if len(batch.history) >= COPIED:
-        rows = [(pgproto.UUID(row[0]), *row[1:]) for row in batch.history]
+        rows = ((pgproto.UUID(row[0]), *row[1:]) for row in batch.history)
         await connection.execute(INCOMING)
         await connection.copy_records_to_table("incoming", schema_name="pg_temp", records=rows)
         await connection.execute(ARRIVED)
