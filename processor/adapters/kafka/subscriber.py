@@ -99,11 +99,8 @@ class KafkaSource:
 
     async def take(self) -> Taken | None:
         """See `processor.adapters.subscribing.Source`."""
-        if self._consumer is None and not self._closed:
-            await self._join()
-            self._committing = asyncio.create_task(self._commit_always())
         while not self._closed:
-            # A task of its own: cancelling a fetch would break the client.
+            # A task of its own: cancelling a start or a fetch would break the client.
             if self._fetching is None:
                 self._fetching = asyncio.create_task(self._fetch())
             await asyncio.wait({self._fetching})
@@ -125,6 +122,8 @@ class KafkaSource:
             return
         self._closed = True
         self._on_close(self)
+        if self._consumer is None and self._fetching is not None:  # it is joining
+            await asyncio.wait({self._fetching}, timeout=self._start_seconds)
         if self._committing is not None:
             self._committing.cancel()
             await asyncio.wait({self._committing})
@@ -133,7 +132,9 @@ class KafkaSource:
                 await self._commit()
             await end(self._consumer, self._stop_seconds)
         if self._fetching is not None:
+            self._fetching.add_done_callback(_forget)
             await asyncio.wait({self._fetching}, timeout=self._stop_seconds)
+            self._fetching.cancel()
 
     async def _join(self) -> None:
         consumer = AIOKafkaConsumer(**self._settings)
@@ -146,6 +147,11 @@ class KafkaSource:
 
     async def _fetch(self) -> Taken | None:
         """The next record; None once the client is closed."""
+        if self._consumer is None:
+            await self._join()
+            if self._closed:
+                return None
+            self._committing = asyncio.create_task(self._commit_always())
         while not self._closed:
             try:
                 got = await self._consumer.getmany(timeout_ms=POLL_SECONDS * 1000, max_records=1)
@@ -233,3 +239,9 @@ class _Listener:
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """They are read from where the group stands."""
         self._assign(sorted(partition.partition for partition in assigned))
+
+
+def _forget(fetching: asyncio.Task[Taken | None]) -> None:
+    """Nobody asks any more what it came to."""
+    if not fetching.cancelled():
+        fetching.exception()
