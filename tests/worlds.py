@@ -19,7 +19,9 @@ from pydantic import TypeAdapter
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.event_kinds import EventKinds
+from processor.adapters.memory.cancelling import MemoryWakes
 from processor.adapters.memory.database import MemoryDatabase
+from processor.adapters.memory.holds import MemoryHolds
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.log import MemoryLog, MemoryReader
 from processor.adapters.memory.membership import MemoryGroup, MemoryMembership
@@ -27,6 +29,7 @@ from processor.adapters.memory.ownership import MemoryOwnership
 from processor.adapters.memory.step import onward
 from processor.adapters.memory.topics import MemoryTopics
 from processor.adapters.memory.transactions import MemoryTransactions
+from processor.adapters.memory.waiting_room import MemoryWaitingRoom
 from processor.adapters.memory.workers import MemoryWorkers
 from processor.domain.ids import JobId, partition_of
 from processor.domain.outcome import Outcome
@@ -38,7 +41,8 @@ from processor.ports.log import Append, Place
 from processor.runtime.fetching import LookAhead
 from processor.runtime.handlers import Jobs
 from processor.runtime.keeping import Times
-from processor.runtime.worker import Manner, WorkerRuntime, World
+from processor.runtime.worker import WorkerRuntime
+from processor.runtime.world import Manner, World
 from tests.virtual_time import loop_of_the_test
 
 TOPICS = Topics("jobs")
@@ -81,6 +85,7 @@ class MemoryCluster:
         slots: int = 8,
         look_ahead: LookAhead | None = None,
         times: Times = TIMES,
+        grace: float = 0.0,
     ) -> None:
         loop = loop_of_the_test()
         loop.set_task_factory(_task_of_a_process)
@@ -88,13 +93,14 @@ class MemoryCluster:
         self.jobs = jobs
         self.partitions = partitions
         self.topics = MemoryTopics(TOPICS.every, partitions, self.clock)
-        self.database = MemoryDatabase.pinned(partitions)
+        self.database = MemoryDatabase.pinned(partitions, self.clock)
         self.group = MemoryGroup(partitions)
         self.manner = Manner(
             TOPICS,
             partitions,
             "cluster",
             slots=slots,
+            grace=grace,
             look_ahead=look_ahead or LookAhead(),
             times=times,
         )
@@ -239,6 +245,9 @@ class Member:
             ownership=MemoryOwnership(database, step=step),
             workers=MemoryWorkers(database, step=step),
             ledger=MemoryLedger(database, step=step),
+            room=MemoryWaitingRoom(database, step=step),
+            holds=MemoryHolds(database, step=step),
+            wakes=MemoryWakes(database, step=step),
             transactions=self.transactions,
             events=EventKinds(TOPICS, cluster.partitions, CODEC),
             timeline=lambda: self.timeline,

@@ -30,7 +30,7 @@ class Standing:
     """Jobs whose end is durable, by lane; no fewer than are done."""
     dead_letters: int
     projected: int
-    """Ends that the history holds."""
+    """Records of the journal that the history holds: copies make them more than there are jobs."""
 
     @property
     def all_done(self) -> int:
@@ -95,7 +95,7 @@ def _bars(console: Console, lanes: Mapping[Priority, int]) -> Iterator[Show]:
             rate = pace.after(standing)
             note = f"{rate:,.0f} jobs/s · {standing.dead_letters:,} dead letters"
             bars.update(ended, completed=standing.all_settled, note=note)
-            bars.update(history, completed=standing.projected)
+            bars.update(history, completed=min(standing.projected, total))
             bars.refresh()
 
         yield show
@@ -113,13 +113,14 @@ def _lines(console: Console, lanes: Mapping[Priority, int]) -> Show:
         if standing.seconds - written < LINE_SECONDS and not over:
             return
         written = standing.seconds
+        projected = min(standing.projected, total)
         each = " · ".join(
             f"{lane.label} {standing.settled.get(lane, 0):,}/{lanes.get(lane, 0):,}"
             for lane in LANES
         )
         console.print(
             f"{standing.seconds:6.1f} s · {each} · {rate:,.0f} jobs/s"
-            f" · {standing.dead_letters:,} dead letters · history {standing.projected:,}/{total:,}",
+            f" · {standing.dead_letters:,} dead letters · history {projected:,}/{total:,}",
             soft_wrap=True,
             highlight=False,
         )

@@ -1,14 +1,16 @@
 """Whose job is next, when each entity may have only one at a time?
 
-A mailbox holds an entity's waiting jobs: higher lanes first, then the order of arrival. An entity
+A mailbox holds an entity's waiting jobs: higher lanes first, then their order in the log. An entity
 stands in the ready line of its best job's lane unless one of its jobs is out; a line may hold stale
-entries, which are skipped, so that a critical arrival moves its entity up in constant time.
+entries, which are skipped, so that a critical arrival moves its entity up in constant time. While
+an entity is held by a head that waits elsewhere, only that head may go.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from processor.domain.priority import LANES
 
@@ -20,16 +22,36 @@ T = TypeVar("T")
 _NOWHERE: Final = -1
 
 
+class _Placed(NamedTuple, Generic[T]):
+    place: int
+    job: T
+
+
+def _place(placed: _Placed[T]) -> int:
+    return placed.place
+
+
 class _Mailbox(Generic[T]):
-    __slots__ = ("lines", "out", "standing")
+    __slots__ = ("head", "held", "lines", "out", "standing")
 
     def __init__(self) -> None:
-        self.lines: dict[int, deque[T]] = {}
+        self.lines: dict[int, deque[_Placed[T]]] = {}
         self.out = False
+        self.held = False
+        self.head: tuple[int, T] | None = None
         self.standing = _NOWHERE
 
     def best(self) -> int:
-        return min(self.lines, default=_NOWHERE)
+        """The lane whose turn the entity waits for; nowhere while nothing of it may go."""
+        if self.out:
+            return _NOWHERE
+        if self.head is not None:
+            return self.head[0]
+        return _NOWHERE if self.held else min(self.lines, default=_NOWHERE)
+
+    @property
+    def idle(self) -> bool:
+        return not (self.out or self.held or self.lines or self.head)
 
 
 class Mailboxes(Generic[T]):
@@ -42,21 +64,51 @@ class Mailboxes(Generic[T]):
         """How many entities could send a job, by lane."""
 
     def __len__(self) -> int:
-        """How many entities have a job waiting or out."""
+        """How many entities have a job waiting or out, or are held."""
         return len(self._boxes)
 
-    def put(self, entity: int, lane: int, job: T) -> None:
-        """Add a job at the end of its entity's lane."""
-        box = self._boxes.get(entity)
-        if box is None:
-            box = self._boxes[entity] = _Mailbox()
+    def put(self, entity: int, lane: int, place: int, job: T) -> None:
+        """Add a job to its entity's lane, in the order of places."""
+        box = self._box(entity)
         line = box.lines.get(lane)
         if line is None:
-            box.lines[lane] = deque((job,))
+            box.lines[lane] = deque((_Placed(place, job),))
+        elif line[-1].place <= place:
+            line.append(_Placed(place, job))
         else:
-            line.append(job)
-        if not box.out and (box.standing == _NOWHERE or lane < box.standing):
-            self._stand(entity, box, lane)
+            insort(line, _Placed(place, job), key=_place)
+        if not (box.out or box.held) and (box.standing == _NOWHERE or lane < box.standing):
+            self._restand(entity, box)
+
+    def lead(self, entity: int, lane: int, job: T) -> None:
+        """Put a held entity's head before all its other jobs; they wait until `free`."""
+        box = self._box(entity)
+        box.held = True
+        box.head = (lane, job)
+        self._restand(entity, box)
+
+    def hold(self, entity: int) -> None:
+        """Let no job of the entity go but a head that is given by `lead`."""
+        box = self._box(entity)
+        box.held = True
+        self._restand(entity, box)
+
+    def free(self, entity: int) -> None:
+        """The entity's head has ended: its other jobs may go."""
+        box = self._boxes.get(entity)
+        if box is not None:
+            box.held = False
+            self._settle(entity, box)
+
+    def is_held(self, entity: int) -> bool:
+        """Whether a head holds the entity."""
+        box = self._boxes.get(entity)
+        return box is not None and box.held
+
+    def is_out(self, entity: int) -> bool:
+        """Whether a job of the entity was taken and is not settled."""
+        box = self._boxes.get(entity)
+        return box is not None and box.out
 
     def take(self, lane: int) -> T:
         """The next job of a lane whose count in `ready` is not 0; its entity sends no other now."""
@@ -65,59 +117,108 @@ class Mailboxes(Generic[T]):
             _, box = line.popleft()
             if box.standing == lane:
                 break
-        self._unstand(box)
+        self.ready[lane] -= 1
+        box.standing = _NOWHERE
         box.out = True
+        if box.head is not None:
+            job = box.head[1]
+            box.head = None
+            return job
         jobs = box.lines[lane]
-        job = jobs.popleft()
+        job = jobs.popleft().job
         if not jobs:
             del box.lines[lane]
         return job
 
-    def give_back(self, entity: int, lane: int, job: T) -> None:
-        """Put a job that was taken back before all others of its entity and lane."""
-        box = self._boxes[entity]
-        box.lines.setdefault(lane, deque()).appendleft(job)
-        self.release(entity)
-
-    def release(self, entity: int) -> None:
-        """The job that was taken is settled: its entity's next may go."""
+    def give_back(self, entity: int, lane: int, place: int, job: T) -> None:
+        """Put a job that was taken back where it was."""
         box = self._boxes[entity]
         box.out = False
-        if not box.lines:
-            del self._boxes[entity]
-            return
-        self._stand(entity, box, box.best())
+        if box.held:
+            self.lead(entity, lane, job)
+        else:
+            self.put(entity, lane, place, job)
+            self._restand(entity, box)
+
+    def release(self, entity: int) -> None:
+        """The job that was taken is settled, or waits elsewhere: the entity's next may go."""
+        box = self._boxes[entity]
+        box.out = False
+        self._settle(entity, box)
 
     def waiting(self, entity: int, lane: int) -> int:
         """How many jobs of an entity wait in a lane."""
         box = self._boxes.get(entity)
         return 0 if box is None else len(box.lines.get(lane, ()))
 
+    def withdraw(self, entity: int, lane: int | None = None, keep: int = 0) -> list[T]:
+        """Remove and return an entity's waiting jobs of one lane, or of all, save the first few."""
+        box = self._boxes.get(entity)
+        if box is None:
+            return []
+        withdrawn: list[T] = []
+        for one in sorted(box.lines) if lane is None else [lane]:
+            line = box.lines.get(one, deque())
+            while len(line) > keep:
+                withdrawn.append(line.pop().job)
+            if not line:
+                box.lines.pop(one, None)
+        self._settle(entity, box)
+        return withdrawn[::-1]
+
+    def remove(self, entity: int, job: T) -> bool:
+        """Remove one waiting job; False where it does not wait here."""
+        box = self._boxes.get(entity)
+        if box is None:
+            return False
+        if box.head is not None and box.head[1] is job:
+            box.head = None
+            self._settle(entity, box)
+            return True
+        for lane, line in box.lines.items():
+            for placed in line:
+                if placed.job is job:
+                    line.remove(placed)
+                    if not line:
+                        del box.lines[lane]
+                    self._settle(entity, box)
+                    return True
+        return False
+
     def drop(self, unwanted: Callable[[T], bool]) -> list[T]:
         """Remove and return the waiting jobs that are `unwanted`; jobs that are out stay."""
         dropped: list[T] = []
         for entity, box in list(self._boxes.items()):
+            if box.head is not None and unwanted(box.head[1]):
+                dropped.append(box.head[1])
+                box.head = None
             for lane, line in list(box.lines.items()):
-                kept = deque(job for job in line if not unwanted(job))
-                dropped.extend(job for job in line if unwanted(job))
+                kept = deque(placed for placed in line if not unwanted(placed.job))
+                dropped.extend(placed.job for placed in line if unwanted(placed.job))
                 box.lines[lane] = kept
                 if not kept:
                     del box.lines[lane]
-            if box.standing != _NOWHERE and box.standing not in box.lines:
-                self._unstand(box)
-                if box.lines:
-                    self._stand(entity, box, box.best())
-            if not box.lines and not box.out:
-                del self._boxes[entity]
+            self._settle(entity, box)
         return dropped
 
-    def _stand(self, entity: int, box: _Mailbox[T], lane: int) -> None:
+    def _box(self, entity: int) -> _Mailbox[T]:
+        box = self._boxes.get(entity)
+        if box is None:
+            box = self._boxes[entity] = _Mailbox()
+        return box
+
+    def _settle(self, entity: int, box: _Mailbox[T]) -> None:
+        self._restand(entity, box)
+        if box.idle:
+            del self._boxes[entity]
+
+    def _restand(self, entity: int, box: _Mailbox[T]) -> None:
+        lane = box.best()
+        if lane == box.standing:
+            return
         if box.standing != _NOWHERE:
             self.ready[box.standing] -= 1
         box.standing = lane
-        self.ready[lane] += 1
-        self._ready[lane].append((entity, box))
-
-    def _unstand(self, box: _Mailbox[T]) -> None:
-        self.ready[box.standing] -= 1
-        box.standing = _NOWHERE
+        if lane != _NOWHERE:
+            self.ready[lane] += 1
+            self._ready[lane].append((entity, box))

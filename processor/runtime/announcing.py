@@ -1,14 +1,13 @@
-"""What is shown of a job while it runs?
+"""What is shown of a job while it runs, and what becomes of one that runs long?
 
 A job that still runs after 250 ms says *started* at once, and its progress at most once a second,
 as ephemeral records of the journal: they count only until an outcome with as many runs is there.
+After 30 s it moves to the waiting room as *running*.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import structlog
 
 from processor.domain.events import Progressed
 from processor.domain.status import Live
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from processor.runtime.calling import Run
     from processor.runtime.delivery import Delivery
     from processor.runtime.dispatcher import Dispatcher
-
-log = structlog.get_logger(__name__)
+    from processor.runtime.recording import Recorder
 
 TICK = 0.05
 SHOWN_AFTER = 250_000
@@ -38,9 +36,16 @@ class Announcer:
     """Looks at the running attempts a few times a second."""
 
     def __init__(
-        self, dispatcher: Dispatcher, log_: Log, codec: Codec, clock: Clock, topics: Topics
+        self,
+        dispatcher: Dispatcher,
+        recorder: Recorder,
+        log_: Log,
+        codec: Codec,
+        clock: Clock,
+        topics: Topics,
     ) -> None:
         self._dispatcher = dispatcher
+        self._recorder = recorder
         self._log = log_
         self._codec = codec
         self._clock = clock
@@ -51,6 +56,7 @@ class Announcer:
         while True:
             await self._clock.sleep(TICK)
             records = self._due()
+            await self._outlast()
             if records:
                 await self._log.append(records, PATIENCE)
 
@@ -59,10 +65,8 @@ class Announcer:
         records = []
         for delivery in self._dispatcher.running.values():
             run = delivery.running
-            if run is not None and now - run.started.at >= SHOWN_AFTER:
-                self._warn_once(run, now)
-                if _news(run, now):
-                    records.append(self._record(delivery, run, now))
+            if run is not None and now - run.started.at >= SHOWN_AFTER and _news(run, now):
+                records.append(self._record(delivery, run, now))
         return records
 
     def _record(self, delivery: Delivery, run: Run, now: int) -> Append:
@@ -73,18 +77,19 @@ class Announcer:
         place = Place(self._topics.events, delivery.partition.number)
         return Append(place, record.entity.encode(), self._codec.encode_live(live))
 
-    @staticmethod
-    def _warn_once(run: Run, now: int) -> None:
-        if not run.warned and now - run.started.at >= LONG:
-            run.warned = True
-            delivery = run.delivery
-            log.warning(
-                "a job runs long; its lane's position waits for it",
-                job=str(delivery.record.job),
-                type=delivery.record.type,
-                partition=delivery.partition.number,
-                lane=delivery.lane.label,
-            )
+    async def _outlast(self) -> None:
+        """Let rows carry the jobs that run long, so that their partitions go on."""
+        now = self._clock.now()
+        for delivery in list(self._dispatcher.running.values()):
+            run = delivery.running
+            long = run is not None and now - run.started.at >= LONG
+            if run is None or not long or delivery.waits or not delivery.partition.open:
+                continue
+            if run.opening is None:
+                await self._recorder.outlast(delivery, lock=True)
+            elif not run.opening.lock.locked():
+                async with run.opening.lock:
+                    await self._recorder.outlast(delivery, lock=run.opening.transaction is None)
 
 
 def _news(run: Run, now: int) -> bool:

@@ -15,25 +15,29 @@ import structlog
 
 from processor.domain.errors import HandlerMissing, JobError, Reject
 from processor.domain.events import Started
-from processor.domain.job import Fail, Job, Start, State, Succeed, decide, evolve
+from processor.domain.job import Fail, Start, Succeed, decide, evolve
 from processor.domain.limits import OUTCOME_BYTES
-from processor.domain.outcome import Outcome
 from processor.ports.ledger import Answer, Ending, Fault
+from processor.ports.waiting_room import WaitingState
 from processor.runtime.calling import Run, where_it_stood
+from processor.runtime.deciding import counts, delay_after
 from processor.runtime.enduring import to_the_end
 from processor.runtime.failing import detail_of
+from processor.runtime.outcomes import as_it_waits
 from processor.runtime.request import Interrupted
+from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from processor.domain.events import Durable, ErrorDetail
+    from processor.domain.events import ErrorDetail
     from processor.ports.clock import Clock
-    from processor.ports.codec import Codec
-    from processor.runtime.calling import Caller
+    from processor.runtime.calling import Caller, Desk
     from processor.runtime.delivery import Delivery
     from processor.runtime.flusher import Flusher
     from processor.runtime.handlers import Handler, Jobs
+    from processor.runtime.holding import Holding
+    from processor.runtime.outcomes import Outcomes
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.recording import Recorder
     from processor.runtime.request import Opening
@@ -43,6 +47,8 @@ log = structlog.get_logger(__name__)
 
 PAUSE_WHEN_BUSY = 0.05
 LONGEST_PAUSE = 2.0
+FAULTS_AT_MOST = 20
+"""Repeats that the infrastructure caused, while other connections answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +64,16 @@ class Collaborators:
     """What an attempt needs of its worker."""
 
     jobs: Jobs
-    codec: Codec
+    outcomes: Outcomes
+    desk: Desk
     clock: Clock
     caller: Caller
     flusher: Flusher
     recorder: Recorder
     settling: Settling
-    timeline: Callable[[], int]
+    holding: Holding
+    grace: float
+    """Seconds that a job waits for a handler of its type."""
     doubt: Callable[[OwnedPartition, str], None]
 
 
@@ -89,35 +98,41 @@ class Attempts:
             await self._attempt(run)
         except Fault as fault:
             await self._close(run)
-            self._again_after_fault(run, fault)
+            await self._again_after_fault(run, fault)
         except asyncio.CancelledError:
             await self._close(run)
-            self._with.settling.abandon(delivery)
+            if delivery.cancelled:
+                await self._with.recorder.settle_as_found(delivery)
+            else:
+                self._with.settling.abandon(delivery)
         finally:
             delivery.running = None
 
     def _begin(self, delivery: Delivery) -> Run:
-        job = Job(State.QUEUED, delivery.record.generation, delivery.lane)
+        job = as_it_waits(delivery)
         start = Start(
             self._with.clock.now(),
             self._identity.worker,
             self._identity.release,
             delivery.partition.number,
+            counted=counts(delivery.events),
             trace=delivery.record.trace,
         )
         started = decide(start, job)
         assert isinstance(started, Started)  # noqa: S101 - what Start decides
-        return Run(delivery, evolve(job, started), started)
+        return Run(self._with.desk, delivery, evolve(job, started), started)
 
     async def _attempt(self, run: Run) -> None:
         delivery = run.delivery
         handler = self._with.jobs.find(delivery.record.type)
-        if delivery.corrupt is not None:
+        hold = self._with.holding.match(delivery.record, delivery.lane)
+        if hold is not None:
+            wait = wait_of(delivery, WaitingState.HELD, hold=hold.id)
+            await self._with.recorder.wait(delivery, wait, tell=False)
+        elif delivery.corrupt is not None:
             await self._fail_unstarted(run, delivery.corrupt)
         elif handler is None:
-            log.error("no handler; a dead letter at once", type=delivery.record.type)
-            missing = HandlerMissing(f"no handler is registered for {delivery.record.type!r}")
-            await self._fail_unstarted(run, detail_of(missing))
+            await self._miss(run)
         else:
             await self._handle(run, handler)
 
@@ -135,11 +150,11 @@ class Attempts:
             elif fault := _fault_of(run, error):
                 raise fault from error
             else:
-                await self._fail(run, error)
+                await self._fail(run, handler, error)
 
     def _completed(self, run: Run, result: bytes) -> bytes:
         completed = decide(Succeed(self._with.clock.now(), result), run.job)
-        body = self._with.codec.encode_outcome(self._outcome(run, (run.started, completed)))
+        body = self._with.outcomes.encode(run, run.started, completed)
         if len(body) > OUTCOME_BYTES:
             message = f"the outcome has {len(body):,} bytes; at most {OUTCOME_BYTES:,} are kept"
             raise Reject(message)
@@ -152,12 +167,13 @@ class Attempts:
         if run.interrupted:  # by what a task of the handler opened that nobody waited for
             raise Interrupted
         if transaction is None:
-            self._with.flusher.add(delivery, body, follow_ups=False)
+            self._with.flusher.add(delivery, body, follow_ups=run.follow_ups is not None)
             return
         await transaction.seal()
         run.opening = None
         if await transaction.complete(delivery.entry(body)) is Answer.DONE:
-            self._with.settling.settle(delivery, body, Ending.COMPLETE)
+            follow_ups = run.follow_ups is not None
+            self._with.settling.settle(delivery, body, Ending.COMPLETE, follow_ups=follow_ups)
         else:
             await self._with.recorder.settle_as_found(delivery)
 
@@ -181,9 +197,16 @@ class Attempts:
         delivery.returned += 1
         asyncio.get_running_loop().call_later(pause, self._with.settling.give_back, delivery)
 
-    def _again_after_fault(self, run: Run, fault: Fault) -> None:
+    async def _again_after_fault(self, run: Run, fault: Fault) -> None:
+        """Run it again without counting; what fails so again and again is an attempt (H18)."""
         delivery = run.delivery
         delivery.faults += 1
+        if delivery.faults >= FAULTS_AT_MOST and await self._with.recorder.database_answers():
+            handler = self._with.jobs.find(delivery.record.type)
+            if handler is not None:
+                delivery.faults = 0
+                await self._fail(run, handler, RuntimeError(f"{FAULTS_AT_MOST} times: {fault}"))
+                return
         log.warning(
             "the infrastructure failed; the job runs again",
             job=str(delivery.record.job),
@@ -192,7 +215,22 @@ class Attempts:
         )
         self._come_again(delivery)
 
-    async def _fail(self, run: Run, error: BaseException) -> None:
+    async def _miss(self, run: Run) -> None:
+        """No handler is registered: wait for one, and fail once nobody came in the grace period."""
+        delivery, now = run.delivery, self._with.clock.now()
+        type_ = delivery.record.type
+        waited = 0.0
+        if delivery.waiting_since:
+            waited = (now - delivery.waiting_since) / 1_000_000
+        if waited >= self._with.grace:
+            missing = HandlerMissing(f"no handler was registered for {type_!r} in {waited:,.0f} s")
+            await self._fail_unstarted(run, detail_of(missing))
+            return
+        log.error("a job waits for a handler of its type", type=type_, job=str(delivery.record.job))
+        wait = wait_of(delivery, WaitingState.HELD, due_in=self._with.grace - waited)
+        await self._with.recorder.wait(delivery, wait, tell=False)
+
+    async def _fail(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
         await self._close(run)
         detail = detail_of(error, where_it_stood(error))
         if not isinstance(error, JobError):
@@ -203,41 +241,33 @@ class Attempts:
                 error=detail.type,
                 place=detail.place,
             )
-        failed = decide(Fail(self._with.clock.now(), detail), run.job)
-        await self._record(run, (run.started, failed))
+        now, delivery = self._with.clock.now(), run.delivery
+        delay = delay_after(
+            error, handler.retry, delivery.record.attempts, run.started, delivery.events, now
+        )
+        if delay is not None:
+            await self._retry(run, detail, delay)
+            return
+        failed = decide(Fail(now, detail), run.job)
+        body = self._with.outcomes.encode_failure(run, run.started, failed)
+        if handler.retry.on_exhausted == "block":
+            await self._with.recorder.block(delivery, body)
+        else:
+            await self._with.recorder.fail(delivery, body)
+
+    async def _retry(self, run: Run, detail: ErrorDetail, delay: float) -> None:
+        now, delivery = self._with.clock.now(), run.delivery
+        retrying = decide(Fail(now, detail, now + int(delay * 1_000_000)), run.job)
+        run.follow_ups = None
+        body = self._with.outcomes.encode(run, run.started, retrying)
+        delivery.attempt, delivery.runs = run.started.attempt, run.started.run
+        wait = wait_of(delivery, WaitingState.RETRYING, due_in=delay, body=body)
+        await self._with.recorder.wait(delivery, wait, tell=True)
 
     async def _fail_unstarted(self, run: Run, error: ErrorDetail) -> None:
-        waiting = Job(State.QUEUED, run.job.generation, run.job.lane)
-        await self._record(run, (decide(Fail(self._with.clock.now(), error), waiting),))
-
-    async def _record(self, run: Run, events: tuple[Durable, ...]) -> None:
-        submission = run.delivery.value
-        body = self._with.codec.encode_outcome(self._outcome(run, events, submission))
-        if (over := len(body) - OUTCOME_BYTES) > 0:  # no client of ours sends one so large
-            log.error("only the first bytes of a submission are kept", bytes=len(submission))
-            outcome = self._outcome(run, events, submission[: -over - 1])
-            body = self._with.codec.encode_outcome(outcome)
+        failed = decide(Fail(self._with.clock.now(), error), as_it_waits(run.delivery))
+        body = self._with.outcomes.encode_failure(run, failed)
         await self._with.recorder.fail(run.delivery, body)
-
-    def _outcome(
-        self, run: Run, events: tuple[Durable, ...], submission: bytes | None = None
-    ) -> Outcome:
-        delivery, record = run.delivery, run.delivery.record
-        return Outcome(
-            record.job,
-            record.generation,
-            self._with.timeline(),
-            record.type,
-            record.entity,
-            record.tenant,
-            delivery.lane,
-            delivery.partition.number,
-            delivery.offset,
-            events,
-            record.batch,
-            record.caller.request_id,
-            submission,
-        )
 
     @staticmethod
     async def _close(run: Run) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import structlog
 
 from processor.domain.errors import AttemptTimeout
 from processor.runtime.enduring import to_the_end
+from processor.runtime.follow_ups import FollowUps
 from processor.runtime.request import Cluster, Interrupted, Opening, Request
 from processor.runtime.result import encode_result
 
@@ -18,30 +19,59 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from processor.domain.events import Started
+    from processor.domain.ids import JobId
     from processor.domain.job import Job
+    from processor.ports.clock import Clock
+    from processor.ports.codec import Codec
     from processor.ports.transactions import Transactions
     from processor.runtime.delivery import Delivery
     from processor.runtime.handlers import Handler
+    from processor.runtime.submission import Submission
 
 log = structlog.get_logger(__name__)
+
+
+class Desk(NamedTuple):
+    """What makes follow-ups."""
+
+    codec: Codec
+    clock: Clock
 
 
 class Run:
     """One run of a job: the value that the steps of an attempt hand on."""
 
-    __slots__ = ("delivery", "job", "opening", "progress", "started", "told", "told_at", "warned")
+    __slots__ = (
+        "_desk",
+        "delivery",
+        "follow_ups",
+        "job",
+        "opening",
+        "progress",
+        "started",
+        "told",
+        "told_at",
+    )
 
-    def __init__(self, delivery: Delivery, job: Job, started: Started) -> None:
+    def __init__(self, desk: Desk, delivery: Delivery, job: Job, started: Started) -> None:
+        self._desk = desk
         self.delivery = delivery
         self.job = job
         self.started = started
         self.opening: Opening | None = None
+        self.follow_ups: FollowUps | None = None
         self.progress: tuple[float, str] | None = None
         """What the handler last told of its progress: percent and note."""
         self.told_at: int | None = None
         """When the journal was last told that it runs; None while it was not."""
         self.told: tuple[float, str] | None = None
-        self.warned = False
+
+    def submit(self, submission: Submission) -> JobId:
+        """Take a follow-up of the handler's."""
+        if self.follow_ups is None:
+            codec, clock = self._desk
+            self.follow_ups = FollowUps(codec, clock, self.delivery.record, self.started)
+        return self.follow_ups.add(submission)
 
     def tell(self, percent: float, note: str) -> None:
         """Take what the handler says of its progress."""
@@ -76,7 +106,7 @@ class Caller:
         return encode_result(returned)
 
     async def _in_loop(self, run: Run, handler: Handler[Any], payload: object) -> object:
-        run.opening = Opening(self._transactions, run.delivery.claim())
+        run.opening = Opening(self._transactions, run.delivery.claim)
         request = _request(run, payload, run.opening)
         deadline = asyncio.timeout(handler.timeout)
         try:
@@ -112,10 +142,12 @@ class Caller:
 
 def where_it_stood(error: BaseException) -> TracebackType | None:
     """The traceback of the cancellation by which a time-out ended the handler."""
-    cause = error.__cause__
-    if isinstance(error, AttemptTimeout) and cause is not None and cause.__cause__ is not None:
-        return cause.__cause__.__traceback__
-    return None
+    expired = error.__cause__
+    if not isinstance(error, AttemptTimeout) or expired is None:
+        return None
+    # asyncio names the cancellation as the cause from Python 3.11.3 on, before it is the context.
+    cancelled = expired.__cause__ or expired.__context__
+    return None if cancelled is None else cancelled.__traceback__
 
 
 def _request(run: Run, payload: object, opening: Opening | None) -> Request[Any]:
@@ -129,7 +161,7 @@ def _request(run: Run, payload: object, opening: Opening | None) -> Request[Any]
         started.run,
         record.generation,
     )
-    return Request(payload, record, cluster, opening, run.tell)
+    return Request(payload, record, cluster, opening, run)
 
 
 def _timed_out(handler: Handler[Any], cause: TimeoutError | None) -> AttemptTimeout:

@@ -1,4 +1,4 @@
-"""What does a worker know of a job whose record it has read?"""
+"""What does a worker know of a job that it has read, from its lane or from the waiting room?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from processor.ports.transactions import Claim
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from processor.domain.events import ErrorDetail
+    from processor.domain.events import Durable, ErrorDetail
     from processor.domain.priority import Priority
     from processor.domain.submission import SubmissionRecord
     from processor.runtime.calling import Run
@@ -20,20 +20,27 @@ if TYPE_CHECKING:
 
 
 class Delivery:
-    """One record from a lane on its way to being done."""
+    """One job on its way: to being done, if its record came from a lane, else to being removed."""
 
     __slots__ = (
+        "attempt",
+        "cancelled",
         "copies",
         "corrupt",
         "entity",
+        "events",
         "faults",
         "lane",
         "offset",
         "partition",
         "record",
         "returned",
+        "revision",
         "running",
+        "runs",
+        "settled",
         "value",
+        "waiting_since",
     )
 
     def __init__(
@@ -55,6 +62,19 @@ class Delivery:
         """The entity's lock key, which names its mailbox."""
         self.copies: list[tuple[Priority, int, int]] = []
         """Lane, offset and size of further records of this job and generation: done with it."""
+        self.revision = 0
+        """Of its row in the waiting room; 0 while it has none."""
+        self.attempt = 0
+        """The last attempt that counted."""
+        self.runs = 0
+        self.events: tuple[Durable, ...] = ()
+        """What its generation's outcome holds so far."""
+        self.waiting_since = 0
+        """When it came into its row's state, in microseconds since the epoch; 0 without a row."""
+        self.cancelled = False
+        """Somebody cancelled the job: its attempt is stopped and what the ledger says is told."""
+        self.settled = False
+        """Its end is durable, or this worker has no more to do with it."""
         self.corrupt: ErrorDetail | None = None
         """Set for a record that could not be decoded."""
         self.faults = 0
@@ -82,6 +102,7 @@ class Delivery:
             self.lane,
             self.offset,
             self.entity,
+            self.revision,
         )
 
     def entry(self, body: bytes) -> Entry:
@@ -94,6 +115,18 @@ class Delivery:
             self.offset,
             body,
         )
+
+    @property
+    def waits(self) -> bool:
+        """Whether a row of the waiting room carries it, and no position waits for it."""
+        return self.revision > 0
+
+    def carried(self, revision: int) -> None:
+        """A row carries it from now on: the positions may pass."""
+        if not self.waits:
+            self.done()
+            self.copies.clear()
+        self.revision = revision
 
     def done(self) -> None:
         """Let the positions pass: the outcome is durable and acknowledged."""

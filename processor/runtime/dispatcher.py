@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from processor.domain.mailbox import Mailboxes
+    from processor.domain.priority import Priority
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
 
@@ -33,11 +34,13 @@ class Dispatcher:
         slots: int,
         run: Callable[[Delivery], Coroutine[None, None, None]],
         gate: Callable[[], bool],
+        is_lane_held: Callable[[Priority], bool],
     ) -> None:
         self._mailboxes = mailboxes
         self._slots = slots
         self._run = run
         self._gate = gate
+        self._is_lane_held = is_lane_held
         self._shares = Shares()
         self._held = [0 for _ in LANES]
         self._asked = False
@@ -71,17 +74,26 @@ class Dispatcher:
             if partition is None or delivery.partition is partition:
                 loop.call_soon(attempt.cancel)
 
+    def stop_one(self, delivery: Delivery) -> bool:
+        """Stop the attempt of a job that was ended from outside; False where none runs."""
+        for attempt, running in self.running.items():
+            if running is delivery:
+                delivery.cancelled = True
+                attempt.cancel()
+                return True
+        return False
+
     def _pump(self) -> None:
         self._asked = False
         if self._stopped or not self._gate():
             return
-        ready = self._mailboxes.ready
-        held = self._held
+        served = [not self._is_lane_held(lane) for lane in LANES]
+        ready, held = self._mailboxes.ready, self._held
         while any(ready):
             lane = self._shares.pick(
                 [
-                    waiting and may_send(lane, held, self._slots)
-                    for lane, waiting in enumerate(ready)
+                    ready[lane] and served[lane] and may_send(lane, held, self._slots)
+                    for lane in LANES
                 ]
             )
             if lane is None:

@@ -26,14 +26,14 @@ from processor.runtime.partition import OwnedPartition
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from processor.domain.mailbox import Mailboxes
     from processor.ports.clock import Clock
     from processor.ports.membership import Membership
     from processor.ports.ownership import Owner, Ownership
-    from processor.runtime.delivery import Delivery, Name
     from processor.runtime.dispatcher import Dispatcher
     from processor.runtime.fetching import LaneFetcher
+    from processor.runtime.memory import Memory
     from processor.runtime.publisher import Publisher
+    from processor.runtime.returning import Returning
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +57,8 @@ class Times:
 class Holdings:
     """What taking over and letting go touch."""
 
-    mailboxes: Mailboxes[Delivery]
-    reserved: dict[Name, Delivery]
+    memory: Memory
+    returning: Returning
     fetchers: Sequence[LaneFetcher]
     dispatcher: Dispatcher
     publisher: Publisher
@@ -89,6 +89,8 @@ class Keeper:
         self._lost: list[OwnedPartition] = []
         self._writing = asyncio.Lock()
         self._stopping = False
+        self.turned_at = clock.monotonic()
+        """When it last looked at what the group wants."""
 
     @property
     def owned(self) -> dict[int, OwnedPartition]:
@@ -113,6 +115,7 @@ class Keeper:
     async def run(self) -> None:
         """Follow the group until cancelled; raises `LogCut` where a position is not in the log."""
         while True:
+            self.turned_at = self._clock.monotonic()
             try:
                 await self._reconcile()
             except (Fault, Unavailable) as fault:
@@ -175,6 +178,7 @@ class Keeper:
             self.owned[partition.number] = partition
             for fetcher in self._holds.fetchers:
                 fetcher.take(partition)
+            self._holds.returning.take(partition)
 
     def _may_take(self, seen: Owner) -> bool:
         if seen.released or seen.worker is None or seen.worker == self._worker:
@@ -270,5 +274,7 @@ class Keeper:
     def _forget_waiting(self, partition: OwnedPartition) -> None:
         for fetcher in self._holds.fetchers:
             fetcher.drop(partition)
-        for delivery in self._holds.mailboxes.drop(lambda one: one.partition is partition):
-            self._holds.reserved.pop(delivery.name, None)
+        memory = self._holds.memory
+        memory.lines.drop(partition)
+        for delivery in memory.mailboxes.drop(lambda one: one.partition is partition):
+            memory.forget(delivery)

@@ -20,7 +20,16 @@ class OwnedPartition:
     are still out is not taken before they are in (H27).
     """
 
-    __slots__ = ("fence", "held_bytes", "leaving", "lost", "out", "positions", "written")
+    __slots__ = (
+        "_arrived",
+        "fence",
+        "held_bytes",
+        "leaving",
+        "lost",
+        "out",
+        "positions",
+        "written",
+    )
 
     def __init__(self, fence: Fence, positions: Positions) -> None:
         self.fence = fence
@@ -28,6 +37,7 @@ class OwnedPartition:
         self.written = positions
         self.held_bytes = [0 for _ in LANES]
         """Size of the values that were read and are not done, by lane."""
+        self._arrived = list(positions)
         self.out = 0
         """Jobs that were dispatched and are not settled: running, unflushed or unrecorded."""
         self.leaving = False
@@ -48,6 +58,14 @@ class OwnedPartition:
     def position(self, lane: Priority) -> Position:
         """Where a lane stands."""
         return self.positions[lane]
+
+    def arrived(self, lane: Priority) -> int:
+        """The offset below which every record of a lane is in a mailbox, or further."""
+        return self._arrived[lane]
+
+    def has_arrived(self, lane: Priority) -> None:
+        """Everything that was read of a lane is in a mailbox, or further."""
+        self._arrived[lane] = self.positions[lane].fetched
 
     def accept(self, lane: Priority, offset: int, size: int) -> None:
         """Take note of a record that was read."""

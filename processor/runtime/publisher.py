@@ -8,6 +8,7 @@ unpublished is published again by whoever reads the record next, from the bytes 
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -16,7 +17,7 @@ from processor.domain.dead_letter import job_failed
 from processor.domain.ids import partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.submission import trace_headers
-from processor.ports.ledger import Ending
+from processor.ports.ledger import Ending, Fault
 from processor.ports.log import Append, LogFailure, Place
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from processor.ports.codec import Codec
     from processor.ports.event_bus import EventRecords
     from processor.ports.log import Log
+    from processor.ports.waiting_room import Sweeping
     from processor.runtime.delivery import Delivery
 
 MOST_AT_ONCE = 500
@@ -37,11 +39,28 @@ PAUSE_AFTER_FAILURE = 1.0
 log = structlog.get_logger(__name__)
 
 
-class _Waiting(NamedTuple):
+class After(Enum):
+    """What an acknowledgement allows."""
+
+    POSITION = "position"
+    """The record came from a lane: its position may pass."""
+    ROW = "row"
+    """A row of the waiting room carried the job: it may go."""
+    NOTHING = "nothing"
+    """The row goes on carrying it."""
+
+
+class Publication(NamedTuple):
+    """An outcome to publish that is durable."""
+
     delivery: Delivery
     body: bytes
-    ending: Ending
-    follow_ups: bool
+    ending: Ending | None
+    """None for an outcome that may go on."""
+    after: After
+    follow_ups: bool = False
+    """The outcome may hold some and they are to be sent: never for a record that the ledger row
+    does not name (H34)."""
 
 
 class Publisher:
@@ -53,6 +72,7 @@ class Publisher:
         codec: Codec,
         clock: Clock,
         events: EventRecords,
+        sweeping: Sweeping,
         topics: Topics,
         partitions: int,
         on_done: Callable[[], None],
@@ -61,23 +81,20 @@ class Publisher:
         self._codec = codec
         self._clock = clock
         self._events = events
+        self._sweeping = sweeping
         self._topics = topics
         self._partitions = partitions
         self._on_done = on_done
-        self._queue: list[_Waiting] = []
+        self._queue: list[Publication] = []
         self._arrived = asyncio.Event()
         self._free = asyncio.Semaphore(AT_ONCE)
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def publish(self, delivery: Delivery, body: bytes, ending: Ending, *, follow_ups: bool) -> None:
-        """Have an outcome published that is durable; its record is done afterwards.
-
-        `follow_ups` says that the outcome may hold some and that they are to be sent: never for a
-        record that the ledger row does not name (H34).
-        """
-        self._queue.append(_Waiting(delivery, body, ending, follow_ups))
+    def publish(self, publication: Publication) -> None:
+        """Have an outcome published that is durable; its record is done afterwards."""
+        self._queue.append(publication)
         self._arrived.set()
         self._idle.clear()
 
@@ -97,7 +114,7 @@ class Publisher:
                 self._under_way += 1
                 appends.create_task(self._append(batch))
 
-    async def _append(self, batch: list[_Waiting]) -> None:
+    async def _append(self, batch: list[Publication]) -> None:
         records = [record for one in batch for record in self._records(one)]
         while records:
             answers = await self._log.append(records)
@@ -110,15 +127,31 @@ class Publisher:
             if failures:
                 log.error("an outcome is not published yet", because=str(failures[0]))
                 await self._clock.sleep(PAUSE_AFTER_FAILURE)
-        for one in batch:
-            one.delivery.done()
+        await self._allow(batch)
         self._free.release()
         self._under_way -= 1
         if not self._queue and not self._under_way:
             self._idle.set()
         self._on_done()
 
-    def _records(self, one: _Waiting) -> list[Append]:
+    async def _allow(self, batch: list[Publication]) -> None:
+        rows = []
+        for one in batch:
+            record = one.delivery.record
+            if one.after is After.POSITION:
+                one.delivery.done()
+            elif one.after is After.ROW:
+                rows.append((record.job, record.generation))
+        while rows:
+            try:
+                await self._sweeping.remove(rows)
+            except Fault as fault:
+                log.warning("rows that are done are not removed yet", because=str(fault))
+                await self._clock.sleep(PAUSE_AFTER_FAILURE)
+            else:
+                return
+
+    def _records(self, one: Publication) -> list[Append]:
         delivery = one.delivery
         key = delivery.record.entity.encode()
         journal = Append(Place(self._topics.events, delivery.partition.number), key, one.body)

@@ -1,4 +1,4 @@
-"""How is an end that is no success written down?"""
+"""How is an end that is no success written down, and how a wait?"""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from processor.ports.ledger import Answer, Ending, Fault
+from processor.ports.waiting_room import WaitingState
+from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from processor.ports.clock import Clock
     from processor.ports.ledger import Ledger, LedgerRow
+    from processor.ports.waiting_room import Wait, WaitingRoom
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
+    from processor.runtime.queueing import Queueing
     from processor.runtime.settling import Settling
 
 PAUSE = 0.05
@@ -24,31 +28,72 @@ log = structlog.get_logger(__name__)
 
 
 class Recorder:
-    """Writes failures under the fence and the entity's lock, until the database has answered."""
+    """Writes under the fence and the entity's lock, until the database has answered."""
 
     def __init__(
         self,
         ledger: Ledger,
+        room: WaitingRoom,
         clock: Clock,
+        queueing: Queueing,
         settling: Settling,
         doubt: Callable[[OwnedPartition, str], None],
     ) -> None:
         self._ledger = ledger
+        self._room = room
         self._clock = clock
+        self._queueing = queueing
         self._settling = settling
         self._doubt = doubt
 
     async def fail(self, delivery: Delivery, body: bytes) -> None:
         """Record a failure for good; settles the delivery, or abandons it where it is not ours."""
-        answer = await self._answered(delivery, body)
-        match answer:
-            case Answer.DONE:
-                self._settling.settle(delivery, body, Ending.FAILED)
-            case Answer.SETTLED:
-                await self.settle_as_found(delivery)
-            case Answer.STALE | Answer.FENCED | Answer.BUSY:
-                self._doubt(delivery.partition, f"a failure was answered {answer.name.lower()}")
-                self._settling.abandon(delivery)
+
+        async def write() -> Answer:
+            return await self._ledger.fail(
+                delivery.partition.fence, delivery.entity, delivery.entry(body), delivery.revision
+            )
+
+        if await self._is_written(delivery, write):
+            self._settling.settle(delivery, body, Ending.FAILED)
+
+    async def block(self, delivery: Delivery, body: bytes) -> None:
+        """Record a failure for good that keeps its entity until an operator decides."""
+        wait = wait_of(delivery, WaitingState.BLOCKING, body=body)
+        if await self._is_written(delivery, lambda: self._record(delivery, wait, died=body)):
+            self._hold(delivery)
+            self._settling.park(delivery, body, Ending.FAILED)
+
+    async def wait(self, delivery: Delivery, wait: Wait, *, tell: bool) -> None:
+        """Record that a dispatched job waits, holding its entity; `tell` its outcome so far."""
+        if await self._is_written(delivery, lambda: self._record(delivery, wait)):
+            self._hold(delivery)
+            self._settling.park(delivery, wait.body if tell else None)
+
+    async def outlast(self, delivery: Delivery, *, lock: bool) -> None:
+        """Let a row carry a job that runs long, so that its partition goes on.
+
+        `lock` is False where the job's own transaction holds the entity's lock. Where it cannot be
+        written now nothing has happened.
+        """
+        wait = wait_of(delivery, WaitingState.RUNNING, due_in=0.0)
+        try:
+            answer = await self._record(delivery, wait, lock=lock)
+        except Fault:
+            return
+        if answer is Answer.FENCED:
+            self._doubt(delivery.partition, "a long job's row met another owner's token")
+        if answer is Answer.DONE and not delivery.settled:
+            self._hold(delivery)
+            delivery.carried(delivery.revision + 1)
+
+    async def database_answers(self) -> bool:
+        """Whether the database answers to others: then what fails is not it."""
+        try:
+            await self._ledger.look_up([], [], [])
+        except Fault:
+            return False
+        return True
 
     async def settle_as_found(self, delivery: Delivery) -> None:
         """Settle a job that the ledger says has ended already."""
@@ -58,15 +103,35 @@ class Recorder:
         else:
             self._settling.settle_as(delivery, row)
 
-    async def _answered(self, delivery: Delivery, body: bytes) -> Answer:
+    def _hold(self, delivery: Delivery) -> None:
+        self._queueing.behind(delivery)
+
+    async def _record(
+        self, delivery: Delivery, wait: Wait, *, died: bytes | None = None, lock: bool = True
+    ) -> Answer:
+        return await self._room.record(
+            delivery.partition.fence, wait, delivery.revision, died=died, lock=lock
+        )
+
+    async def _is_written(self, delivery: Delivery, write: Callable[[], Awaitable[Answer]]) -> bool:
+        """Write until it is answered; deals with every answer but DONE."""
+        answer = await self._answered(delivery, write)
+        if answer is Answer.DONE:
+            return True
+        if answer is Answer.SETTLED:
+            await self.settle_as_found(delivery)
+        else:
+            self._doubt(delivery.partition, f"a job's end was answered {answer.name.lower()}")
+            self._settling.abandon(delivery)
+        return False
+
+    async def _answered(self, delivery: Delivery, write: Callable[[], Awaitable[Answer]]) -> Answer:
         pause = PAUSE
         while True:
             try:
-                answer = await self._ledger.fail(
-                    delivery.partition.fence, delivery.entity, delivery.entry(body)
-                )
+                answer = await write()
             except Fault as fault:
-                log.warning("the ledger does not answer; recording again", because=str(fault))
+                log.warning("the database does not answer; recording again", because=str(fault))
             else:
                 if answer is not Answer.BUSY or not delivery.partition.open:
                     return answer

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, overload
 
 from processor.domain.errors import TransactionMisused
 from processor.domain.limits import TEXT_BYTES
 from processor.ports.ledger import Answer, Fault
+from processor.runtime.submission import Submission
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Iterable
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -41,11 +42,14 @@ class Cluster:
     generation: int
 
 
-class Progress(Protocol):
-    """Takes what a handler tells of its progress."""
+class Ear(Protocol):
+    """Takes what a handler tells while it runs."""
 
-    def __call__(self, percent: float, note: str) -> None:
-        """Take it."""
+    def tell(self, percent: float, note: str) -> None:
+        """Take how far it is."""
+
+    def submit(self, submission: Submission) -> JobId:
+        """Take a follow-up."""
 
 
 class Opening:
@@ -55,12 +59,13 @@ class Opening:
     complete.
     """
 
-    __slots__ = ("_claim", "_closed", "_lock", "_transactions", "fault", "transaction", "verdict")
+    __slots__ = ("_claim", "_closed", "_transactions", "fault", "lock", "transaction", "verdict")
 
-    def __init__(self, transactions: Transactions, claim: Claim) -> None:
+    def __init__(self, transactions: Transactions, claim: Callable[[], Claim]) -> None:
         self._transactions = transactions
         self._claim = claim
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
+        """Held while the transaction opens, and while a row comes to carry the job."""
         self._closed = False
         self.transaction: Transaction | None = None
         self.verdict: Answer | None = None
@@ -68,7 +73,7 @@ class Opening:
 
     async def open(self) -> Transaction:
         """The one transaction of this attempt, also for several tasks of the handler at once."""
-        async with self._lock:
+        async with self.lock:
             if self._closed:
                 message = "the handler has returned: its transaction is closed"
                 raise TransactionMisused(message)
@@ -80,7 +85,7 @@ class Opening:
         if self.verdict is not None or self.fault is not None:
             raise Interrupted
         try:
-            begun = await self._transactions.begin(self._claim)
+            begun = await self._transactions.begin(self._claim())
         except Fault as fault:
             self.fault = fault
             raise Interrupted from fault
@@ -92,7 +97,7 @@ class Opening:
     async def close(self) -> Transaction | None:
         """Let nobody open it any more; what is open now, also by a task the handler left behind."""
         self._closed = True
-        async with self._lock:
+        async with self.lock:
             return self.transaction
 
 
@@ -112,7 +117,7 @@ _TOLD: Final = _Told()
 class Request(Generic[P]):
     """One attempt's view: the parsed payload, who asked, where it runs, and its transaction."""
 
-    __slots__ = ("_opening", "_progress", "_record", "cluster", "payload")
+    __slots__ = ("_ear", "_opening", "_record", "cluster", "payload")
 
     def __init__(
         self,
@@ -120,13 +125,13 @@ class Request(Generic[P]):
         record: SubmissionRecord,
         cluster: Cluster,
         opening: Opening | None,
-        progress: Progress,
+        ear: Ear,
     ) -> None:
         self.payload = payload
         self.cluster = cluster
         self._record = record
         self._opening = opening
-        self._progress = progress
+        self._ear = ear
 
     @property
     def job_id(self) -> JobId:
@@ -193,8 +198,23 @@ class Request(Generic[P]):
         Raises `TypeError` or `ValueError` where `percent` is no number; a long note is cut.
         """
         said = str(note).encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore")
-        self._progress(float(percent), said)
+        self._ear.tell(float(percent), said)
         return _TOLD
+
+    @overload
+    def submit(self, submission: Submission) -> JobId: ...
+
+    @overload
+    def submit(self, submission: Iterable[Submission]) -> list[JobId]: ...
+
+    def submit(self, submission: Submission | Iterable[Submission]) -> JobId | list[JobId]:
+        """Submit follow-ups, one or many: they exist if and only if this job completes.
+
+        Raises `Reject` where one does not fit, or there are more than an outcome may hold.
+        """
+        if isinstance(submission, Submission):
+            return self._ear.submit(submission)
+        return [self._ear.submit(one) for one in submission]
 
     def _openable(self) -> Opening:
         if self._opening is None:

@@ -13,81 +13,45 @@ import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import structlog
 
-from processor.domain.mailbox import Mailboxes
 from processor.domain.priority import LANES
 from processor.ports.ledger import Fault
 from processor.runtime.announcing import Announcer
 from processor.runtime.attempt import Attempts, Collaborators, Identity
 from processor.runtime.beating import Heart
-from processor.runtime.calling import Caller
+from processor.runtime.calling import Caller, Desk
 from processor.runtime.decoding import Decoder
 from processor.runtime.dispatcher import Dispatcher
-from processor.runtime.fetching import Intake, LaneFetcher, LookAhead
+from processor.runtime.fetching import LaneFetcher
 from processor.runtime.flusher import Flusher
-from processor.runtime.keeping import Holdings, Keeper, Times
+from processor.runtime.holding import Holding
+from processor.runtime.intake import Intake
+from processor.runtime.keeping import Holdings, Keeper
+from processor.runtime.memory import Memory
+from processor.runtime.outcomes import Outcomes
 from processor.runtime.publisher import Publisher
+from processor.runtime.queueing import Queueing
 from processor.runtime.recording import Recorder
+from processor.runtime.returning import Returning
 from processor.runtime.settling import Settling
+from processor.runtime.waking import Waking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from uuid import UUID
+    from collections.abc import Coroutine
 
-    from processor.domain.topics import Topics
-    from processor.ports.clock import Clock
-    from processor.ports.codec import Codec
-    from processor.ports.event_bus import EventRecords
-    from processor.ports.ledger import Ledger
-    from processor.ports.log import Log, Reader
-    from processor.ports.membership import Membership
-    from processor.ports.ownership import Ownership, Workers
-    from processor.ports.transactions import Transactions
-    from processor.runtime.delivery import Delivery, Name
+    from processor.domain.priority import Priority
+    from processor.runtime.delivery import Delivery
     from processor.runtime.handlers import Jobs
+    from processor.runtime.partition import OwnedPartition
+    from processor.runtime.world import Manner, World
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything a worker asks of the world."""
-
-    clock: Clock
-    codec: Codec
-    log: Log
-    readers: Sequence[Reader]
-    """One for each lane, most urgent first."""
-    membership: Membership
-    ownership: Ownership
-    workers: Workers
-    ledger: Ledger
-    transactions: Transactions
-    events: EventRecords
-    timeline: Callable[[], int]
-    """The database's timeline as it was last seen."""
-    era: Callable[[], int] = lambda: 0
-    """Counts the times the database turned out to be another one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a worker works."""
-
-    topics: Topics
-    partitions: int
-    cluster: str
-    """Kafka's cluster id."""
-    release: str = ""
-    slots: int = 32
-    look_ahead: LookAhead = field(default_factory=LookAhead)
-    times: Times = field(default_factory=Times)
-    worker: UUID = field(default_factory=uuid4)
+STUCK_AFTER = 30.0
+"""Seconds without a turn of a fetcher or the keeper."""
 
 
 class WorkerRuntime:
@@ -99,33 +63,59 @@ class WorkerRuntime:
         self._manner = manner
         self._threads = ThreadPoolExecutor(manner.slots, thread_name_prefix="handler")
         self._era = world.era()
-        mailboxes: Mailboxes[Delivery] = Mailboxes()
-        reserved: dict[Name, Delivery] = {}
+        memory = self._memory = Memory()
         self.dispatcher = Dispatcher(
-            mailboxes,
-            manner.slots,
-            self._attempt,
-            self._may_dispatch,
+            memory.mailboxes, manner.slots, self._attempt, self._may_dispatch, self._is_lane_held
         )
+        wake = self.dispatcher.wake
         self._publisher = Publisher(
             world.log,
             world.codec,
             world.clock,
             world.events,
+            world.room,
             manner.topics,
             manner.partitions,
             self._look_again,
         )
-        settling = Settling(mailboxes, reserved, self._publisher, self.dispatcher.wake)
+        settling = Settling(memory, self._publisher, wake)
         self._flusher = Flusher(world.ledger, world.clock, settling, self._doubt)
+        self._queueing = Queueing(
+            world.room, world.ledger, world.clock, memory, settling, self._doubt
+        )
+        self._recorder = Recorder(
+            world.ledger, world.room, world.clock, self._queueing, settling, self._doubt
+        )
+        self._returning = Returning(
+            world.room,
+            world.ledger,
+            world.codec,
+            world.clock,
+            memory,
+            settling,
+            self._owned,
+            lambda: self._jobs,
+        )
+        self._holding = Holding(
+            world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
+        )
+        self._waking = Waking(
+            world.wakes,
+            world.ledger,
+            world.clock,
+            memory,
+            self.dispatcher,
+            settling,
+            self._returning.look_soon,
+        )
         self._attempts = self._make_attempts(settling)
-        self._fetchers = self._make_fetchers(mailboxes, reserved, settling)
+        self._fetchers = self._make_fetchers(settling)
         self.keeper = Keeper(
             manner.worker,
             world.membership,
             world.ownership,
             world.clock,
-            Holdings(mailboxes, reserved, self._fetchers, self.dispatcher, self._publisher),
+            Holdings(memory, self._returning, self._fetchers, self.dispatcher, self._publisher),
             manner.times,
         )
 
@@ -133,6 +123,12 @@ class WorkerRuntime:
     def name(self) -> str:
         """How histories and logs call this worker: host, process, and the start of its id."""
         return f"{socket.gethostname()}/{os.getpid()}/{str(self._manner.worker)[:8]}"
+
+    def progresses(self) -> bool:
+        """Whether fetchers and keeper have come round lately: if not, others should take over."""
+        since = self._world.clock.monotonic() - STUCK_AFTER
+        turns = (self.keeper.turned_at, *(fetcher.turned_at for fetcher in self._fetchers))
+        return all(turned_at >= since for turned_at in turns)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain; raises what makes working on impossible."""
@@ -179,7 +175,12 @@ class WorkerRuntime:
             times.beat,
         )
         announcer = Announcer(
-            self.dispatcher, world.log, world.codec, world.clock, self._manner.topics
+            self.dispatcher,
+            self._recorder,
+            world.log,
+            world.codec,
+            world.clock,
+            self._manner.topics,
         )
         return [
             heart.run(lambda: self._jobs, self._compare_era),
@@ -187,6 +188,12 @@ class WorkerRuntime:
             self.keeper.write_positions(),
             self._flusher.run(),
             self._publisher.run(),
+            self._queueing.run(),
+            self._returning.by_time(),
+            self._returning.by_turn(),
+            self._holding.run(),
+            self._waking.listen(),
+            self._waking.run(),
             announcer.run(),
         ]
 
@@ -212,6 +219,9 @@ class WorkerRuntime:
     def _may_dispatch(self) -> bool:
         return self.keeper.may_dispatch()
 
+    def _is_lane_held(self, lane: Priority) -> bool:
+        return self._holding.is_lane_held(lane)
+
     def _compare_era(self) -> None:
         era = self._world.era()
         if era != self._era:
@@ -226,38 +236,56 @@ class WorkerRuntime:
     def _look_again(self) -> None:
         for fetcher in self._fetchers:
             fetcher.look_again()
+        self.dispatcher.wake()
+
+    def _owned(self) -> dict[int, OwnedPartition]:
+        return self.keeper.owned
 
     def _make_attempts(self, settling: Settling) -> Attempts:
         world = self._world
-        recorder = Recorder(world.ledger, world.clock, settling, self._doubt)
         return Attempts(
             Identity(self.name, self._manner.release),
             Collaborators(
                 self._jobs,
-                world.codec,
+                Outcomes(world.codec, world.timeline),
+                Desk(world.codec, world.clock),
                 world.clock,
                 Caller(world.transactions, self._threads),
                 self._flusher,
-                recorder,
+                self._recorder,
                 settling,
-                world.timeline,
+                self._holding,
+                self._manner.grace,
                 self._doubt,
             ),
         )
 
-    def _make_fetchers(
-        self,
-        mailboxes: Mailboxes[Delivery],
-        reserved: dict[Name, Delivery],
-        settling: Settling,
-    ) -> list[LaneFetcher]:
+    def _make_fetchers(self, settling: Settling) -> list[LaneFetcher]:
         world, manner = self._world, self._manner
-        intake = Intake(mailboxes, reserved, settling, self.dispatcher, world.ledger, world.clock)
+        intake = Intake(
+            self._memory,
+            self._queueing,
+            settling,
+            world.ledger,
+            world.clock,
+            self.dispatcher.wake,
+            manner.look_ahead.jobs,
+        )
         fetchers = []
         for lane in LANES:
             topic = manner.topics.lane(lane)
             decoder = Decoder(world.codec, lane, topic, manner.cluster, manner.partitions)
+            reader = world.readers[lane]
             fetchers.append(
-                LaneFetcher(lane, topic, world.readers[lane], decoder, intake, manner.look_ahead)
+                LaneFetcher(
+                    lane,
+                    topic,
+                    reader,
+                    decoder,
+                    intake,
+                    world.clock,
+                    manner.look_ahead,
+                    self._is_lane_held,
+                )
             )
         return fetchers

@@ -105,7 +105,7 @@ async def test_worker_projector_and_client_run_inside_an_application(run: Comman
         projecting(run.settings),
         Client.connect(run.settings) as client,
     ):
-        first = await client.submit(inside.submission(1, entity="e"))
+        first = await client.submit(inside.submission(1, entity="inside"))
         second = await client.submit(in_a_thread.submission(2))
         assert await client.result(first, timeout=60) == 2
         assert await client.result(second, timeout=60) is None

@@ -198,6 +198,19 @@ async def test_a_set_of_one_handler_is_not_the_next_ones(single: PostgresWorld) 
         await following.rollback()
 
 
+async def test_a_set_that_a_handler_committed_by_itself_is_not_the_next_ones(
+    single: PostgresWorld,
+) -> None:
+    job = a_job()
+    transaction = await begun(single, a_claim(job))
+    await transaction.connection().execute("COMMIT; SET search_path = pg_catalog")
+    with pytest.raises(TransactionMisused):
+        await transaction.complete(an_entry(job))
+    following = await begun(single, a_claim(a_job()))
+    assert await following.connection().fetchval("SHOW search_path") == '"$user", public'
+    await following.rollback()
+
+
 async def test_prepared_statements_that_a_handler_dropped_are_missed_and_made_again(
     single: PostgresWorld,
 ) -> None:
@@ -542,6 +555,20 @@ async def test_a_flood_in_the_low_lane_leaves_connections_to_the_lanes_above(
     assert not isinstance(late, Answer)
     for transaction in (late, *others):
         await transaction.rollback()
+
+
+async def test_a_busy_answer_costs_no_connection(
+    real: PostgresWorld, single: PostgresWorld
+) -> None:
+    free = await begun(single, a_claim(a_job(), 8))
+    before = await backend(free)
+    await free.rollback()
+    held = await begun(real, a_claim(a_job(), 7))
+    assert await single.transactions.begin(a_claim(a_job(), 7)) is Answer.BUSY
+    free = await begun(single, a_claim(a_job(), 8))
+    assert await backend(free) == before
+    await free.rollback()
+    await held.rollback()
 
 
 async def test_a_database_without_our_tables_is_told_in_one_line(emptied: str) -> None:

@@ -54,3 +54,8 @@ def test_in_a_terminal_every_lane_has_its_bar() -> None:
         assert lane.label in text
     assert "40/40" in text
     assert "7 dead letters" in text
+
+
+def test_copies_in_the_journal_never_show_more_histories_than_jobs() -> None:
+    assert "history 40/40" in shown(standing(1, 10, projected=57), terminal=False)
+    assert "57" not in shown(standing(1, 10, projected=57), terminal=True)

@@ -39,7 +39,7 @@ class Lineage:
         self._known: Identity | None = None
         self._leavers: list[Callable[[], None]] = []
         self.era = 0
-        """Counts the changes seen; connections of an older era are dead."""
+        """Counts the changes seen."""
 
     @property
     def timeline(self) -> int:

@@ -55,11 +55,10 @@ def liveness(idle: float) -> dict[str, str]:
 class Link:
     """One connection, and what is kept with it."""
 
-    __slots__ = ("attached", "era", "lane", "raw")
+    __slots__ = ("attached", "lane", "raw")
 
-    def __init__(self, raw: Connection, era: int) -> None:
+    def __init__(self, raw: Connection) -> None:
         self.raw = raw
-        self.era = era
         self.lane = Priority.CRITICAL
         self.attached: Any = None
         """SQLAlchemy's side of it, once a handler asked for a session."""
@@ -160,7 +159,7 @@ class Pool:
         self._held.discard(link)
         raw = link.raw
         unsound = doubtful or raw.is_closed() or raw.is_in_transaction()
-        if unsound or self._closed or link.era != self.lineage.era:
+        if unsound or self._closed:
             link.terminate()
         else:
             self._free.append(link)
@@ -225,7 +224,7 @@ class Pool:
                     raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
             raise self._refusal(error) from error
-        return Link(raw, self.lineage.era)
+        return Link(raw)
 
     async def _greet(self, raw: Connection) -> None:
         at_least = self.lineage.written
@@ -233,8 +232,11 @@ class Pool:
         assert found is not None  # noqa: S101 - a query without FROM rows cannot be empty
         identity = Identity(found["system_identifier"], found["timeline"], found["written"])
         self.lineage.observe(identity, at_least)
+        era = self.lineage.era
         if self._prepare:
             await raw.execute(self._prepare)
+        if self.lineage.era != era:
+            raise Fault("the database was replaced while it was connected to")
 
     def _refusal(self, error: Exception) -> Exception:
         where = _place(self._url)

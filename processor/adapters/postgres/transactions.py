@@ -160,8 +160,6 @@ class PostgresTransaction:
         link = self._held()
         if link.raw.is_closed():
             raise self._lost()
-        if link.era != self._pool.lineage.era:
-            raise Fault("the database is another than when the job began")
         if self._gate.running or self._gate.doubtful:
             raise TransactionMisused(
                 "the handler returned while a query of its own was still running, or broken off"

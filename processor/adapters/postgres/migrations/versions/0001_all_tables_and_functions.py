@@ -29,6 +29,7 @@ FUNCTIONS = (
     "end_job_v1",
     "flush_v1",
     "record_v1",
+    "enqueue_v1",
     "replay_in_place_v1",
     "cancel_v1",
 )

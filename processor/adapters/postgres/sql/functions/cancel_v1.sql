@@ -19,9 +19,7 @@ BEGIN
     END IF;
     -- Its row becomes due, so that the owner drops it and the entity goes on.
     UPDATE jobs.waiting SET due_at = clock_timestamp() WHERE job = _job;
-    PERFORM pg_notify('jobs_cancelled', json_build_object(
-        'partition', _partition, 'job', _job, 'generation', _generation
-    )::text);
+    PERFORM pg_notify('jobs_wake', _partition || ' ' || _job);
     RETURN 0;
 END
 $$;

@@ -3,9 +3,10 @@ CREATE FUNCTION jobs.record_v1(
     _revision integer, _lane integer, _place bigint,
     _died bytea DEFAULT NULL, _take_lock boolean DEFAULT true,
     _state text DEFAULT NULL, _holds boolean DEFAULT NULL, _serve integer DEFAULT NULL,
-    _due_in interval DEFAULT NULL, _hold bigint DEFAULT NULL, _attempt integer DEFAULT NULL,
-    _runs integer DEFAULT NULL, _faults integer DEFAULT NULL, _submission bytea DEFAULT NULL,
-    _body bytea DEFAULT NULL
+    _due_in interval DEFAULT NULL, _due_at timestamptz DEFAULT NULL,
+    _hold bigint DEFAULT NULL, _attempt integer DEFAULT NULL,
+    _runs integer DEFAULT NULL, _faults integer DEFAULT NULL,
+    _submission bytea DEFAULT NULL, _body bytea DEFAULT NULL
 ) RETURNS integer
 LANGUAGE plpgsql
 SET enable_seqscan = off
@@ -61,7 +62,8 @@ BEGIN
         since, revision, attempt, runs, faults, token, submission, body
     ) VALUES (
         _job, _generation, _partition, _entity_key, _state::"char", _holds, _serve, _lane, _place,
-        clock_timestamp() + _due_in, _hold, coalesce(came_into_state, clock_timestamp()),
+        coalesce(_due_at, clock_timestamp() + _due_in), _hold,
+        coalesce(came_into_state, clock_timestamp()),
         _revision + 1, _attempt, _runs, _faults, _token, _submission, _body
     );
     RETURN 0;

@@ -1,0 +1,82 @@
+"""What does a handler's own submission become?
+
+A follow-up is part of the outcome: it exists if and only if the job's transaction committed. Its id
+is made of (parent, generation, index), so that a further run of the parent makes the same ones; a
+dedupe key goes before that. Tenant, caller and trace are the parent's where it names none itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from processor.domain.errors import Reject
+from processor.domain.ids import follow_up_of
+from processor.domain.limits import FOLLOW_UP_BYTES, FOLLOW_UPS
+from processor.domain.submission import Caller
+from processor.runtime.submission import Unfit, payload_of, record_of
+
+if TYPE_CHECKING:
+    from processor.domain.events import Started
+    from processor.domain.ids import JobId
+    from processor.domain.submission import SubmissionRecord
+    from processor.ports.clock import Clock
+    from processor.ports.codec import Codec
+    from processor.runtime.submission import Submission
+
+
+class FollowUps:
+    """The submissions of one run, encoded."""
+
+    __slots__ = ("_clock", "_codec", "_parent", "_started", "encoded", "size")
+
+    def __init__(
+        self, codec: Codec, clock: Clock, parent: SubmissionRecord, started: Started
+    ) -> None:
+        self._codec = codec
+        self._clock = clock
+        self._parent = parent
+        self._started = started
+        self.encoded: list[bytes] = []
+        self.size = 0
+
+    def add(self, submission: Submission) -> JobId:
+        """Take one; raises `Reject` where it does not fit or there are too many."""
+        try:
+            record = self._record(submission, payload_of(submission))
+        except Unfit as unfit:
+            message = f"a follow-up cannot be sent: {unfit}"
+            raise Reject(message) from None
+        value = self._codec.encode_submission(record)
+        if len(self.encoded) >= FOLLOW_UPS:
+            message = f"more than {FOLLOW_UPS:,} follow-ups: submit a job that submits the rest"
+            raise Reject(message)
+        if self.size + len(value) > FOLLOW_UP_BYTES:
+            message = f"the follow-ups have more than {FOLLOW_UP_BYTES:,} bytes together"
+            raise Reject(message)
+        self.encoded.append(value)
+        self.size += len(value)
+        return record.job
+
+    def _record(self, submission: Submission, payload: bytes) -> SubmissionRecord:
+        parent = self._parent
+        record = record_of(
+            submission,
+            payload,
+            priority=parent.priority,
+            submitted_at=self._clock.now(),
+            batch=parent.batch,
+            trace=self._started.trace or parent.trace,
+        )
+        job, entity = record.job, record.entity
+        if submission.dedupe_key is None:
+            job = follow_up_of(parent.job, parent.generation, len(self.encoded))
+            entity = str(job) if submission.entity is None else entity
+        return replace(
+            record,
+            job=job,
+            entity=entity,
+            parent=parent.job,
+            tenant=parent.tenant if record.tenant is None else record.tenant,
+            caller=parent.caller if record.caller == Caller() else record.caller,
+        )

@@ -1,0 +1,195 @@
+"""Where does a record go that was read from a lane?
+
+decode → reserve the id → look up → ledger, waiting room or mailbox. Ids are reserved in memory
+before the look-up, so that a second record of one id attaches to the first (H33). What the ledger
+or the waiting room knows already is published again from its bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from processor.ports.codec import UnknownSchema
+from processor.ports.ledger import Fault
+from processor.runtime.settled import by_job, settling_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from processor.domain.ids import JobId
+    from processor.domain.priority import Priority
+    from processor.ports.clock import Clock
+    from processor.ports.ledger import Known, Ledger, WaitingRow
+    from processor.ports.log import LogRecord
+    from processor.runtime.decoding import Decoder
+    from processor.runtime.delivery import Delivery
+    from processor.runtime.memory import Memory
+    from processor.runtime.partition import OwnedPartition
+    from processor.runtime.queueing import Queueing
+    from processor.runtime.settling import Settling
+
+    Read = Sequence[tuple[OwnedPartition, Sequence[LogRecord]]]
+
+PAUSE_AFTER_FAULT = 0.2
+SPILL_OVER = 125
+"""Jobs of one entity in a lane's memory: what is above goes to the waiting room when it is full."""
+SPILL_KEEPS = 32
+
+log = structlog.get_logger(__name__)
+
+
+class Halt(NamedTuple):
+    """A record that a later release must read: nothing behind it may be."""
+
+    partition: OwnedPartition
+    offset: int
+    unknown: UnknownSchema
+
+
+class Intake:
+    """Routes what the fetchers read."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        queueing: Queueing,
+        settling: Settling,
+        ledger: Ledger,
+        clock: Clock,
+        wake: Callable[[], None],
+        look_ahead: int,
+    ) -> None:
+        """`look_ahead` is how many jobs of a lane's partition fill it: then hot entities spill."""
+        self._memory = memory
+        self._lines = memory.lines
+        self._mailboxes = memory.mailboxes
+        self._queueing = queueing
+        self._settling = settling
+        self._ledger = ledger
+        self._clock = clock
+        self._wake = wake
+        self._look_ahead = look_ahead
+
+    async def take_in(self, decoder: Decoder, lane: Priority, read: Read) -> list[Halt]:
+        """Route everything that was read, up to what a later release must read."""
+        arrived: list[Delivery] = []
+        halts: list[Halt] = []
+        for partition, records in read:
+            try:
+                self._reserve(decoder, lane, partition, records, arrived)
+            except _Halted as halted:
+                halts.append(Halt(partition, halted.offset, halted.unknown))
+        if arrived:
+            known = await self._look_up(arrived)
+            self._route(arrived, known)
+            self._spill(lane, arrived)
+        for partition, _ in read:
+            if partition.open:
+                partition.has_arrived(lane)
+        self._wake()
+        return halts
+
+    def _reserve(
+        self,
+        decoder: Decoder,
+        lane: Priority,
+        partition: OwnedPartition,
+        records: Sequence[LogRecord],
+        arrived: list[Delivery],
+    ) -> None:
+        reserved = self._memory.reserved
+        position = partition.position(lane)
+        for record in records:
+            if record.offset < position.fetched:
+                continue
+            try:
+                delivery = decoder.deliver(partition, record)
+            except UnknownSchema as unknown:
+                raise _Halted(record.offset, unknown) from unknown
+            size = len(delivery.value)
+            partition.accept(lane, record.offset, size)
+            name = delivery.name
+            first = reserved.get(name)
+            if first is None:
+                reserved[name] = delivery
+                arrived.append(delivery)
+            elif first.waits:
+                partition.done(lane, record.offset, size)
+            else:
+                first.copies.append((lane, record.offset, size))
+
+    async def _look_up(self, arrived: list[Delivery]) -> Known:
+        partitions = list({delivery.partition.number for delivery in arrived})
+        jobs = [delivery.record.job for delivery in arrived]
+        entities = list({delivery.entity for delivery in arrived})
+        while True:
+            try:
+                return await self._ledger.look_up(partitions, jobs, entities)
+            except Fault as fault:
+                log.warning("the ledger does not answer; looking up again", because=str(fault))
+                await self._clock.sleep(PAUSE_AFTER_FAULT)
+
+    def _route(self, arrived: list[Delivery], known: Known) -> None:
+        ended = by_job(known.ledger)
+        waiting: dict[JobId, WaitingRow] = {row.job: row for row in known.waiting}
+        heads = {row.entity_key: row for row in known.waiting if row.holds}
+        for delivery in arrived:
+            if not delivery.partition.open:
+                self._memory.forget(delivery)
+                continue
+            self._learn(delivery, heads.get(delivery.entity), known.spilled.get(delivery.entity))
+            end = settling_row(ended.get(delivery.record.job, ()), delivery.record.generation)
+            row = waiting.get(delivery.record.job)
+            if end is not None:
+                self._memory.forget(delivery)
+                self._settling.republish(delivery, end)
+            elif row is not None and row.generation >= delivery.record.generation:
+                self._memory.forget(delivery)
+                self._settling.repeat(delivery, row.body)
+            else:
+                self._line_up(delivery)
+
+    def _line_up(self, delivery: Delivery) -> None:
+        record = delivery.record
+        if record.not_before is not None and record.not_before > self._clock.now():
+            self._queueing.schedule(delivery)
+        elif self._lines.must_queue(delivery.entity, delivery.lane):
+            self._queueing.queue([delivery])
+        else:
+            self._mailboxes.put(delivery.entity, delivery.lane, delivery.offset, delivery)
+
+    def _learn(self, delivery: Delivery, head: WaitingRow | None, spilled: Priority | None) -> None:
+        """Take over what an earlier owner left about an entity."""
+        entity, partition = delivery.entity, delivery.partition
+        if self._lines.knows(entity):
+            return
+        if head is not None and not self._lines.saw_end_of(head.job, head.generation):
+            self._lines.head(entity, partition, head.job)
+        if spilled is not None:
+            self._lines.queued(entity, partition, spilled)
+
+    def _spill(self, lane: Priority, arrived: list[Delivery]) -> None:
+        """Move what is too much of one entity out of a lane that it fills."""
+        seen: set[int] = set()
+        for delivery in arrived:
+            entity, partition = delivery.entity, delivery.partition
+            if entity in seen or not partition.open:
+                continue
+            seen.add(entity)
+            full = partition.position(lane).unfinished >= self._look_ahead
+            if full and self._mailboxes.waiting(entity, lane) > SPILL_OVER:
+                log.info("an entity spills into the waiting room", entity=delivery.record.entity)
+                jobs = self._mailboxes.withdraw(entity, lane)
+                for kept in jobs[:SPILL_KEEPS]:
+                    self._mailboxes.put(entity, lane, kept.offset, kept)
+                self._lines.loaded(jobs[:SPILL_KEEPS])
+                self._queueing.queue(jobs[SPILL_KEEPS:])
+
+
+class _Halted(Exception):  # noqa: N818 - control flow within this module
+    def __init__(self, offset: int, unknown: UnknownSchema) -> None:
+        super().__init__()
+        self.offset = offset
+        self.unknown = unknown

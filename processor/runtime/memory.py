@@ -1,0 +1,26 @@
+"""What does a worker hold in memory of its jobs?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from processor.domain.mailbox import Mailboxes
+from processor.runtime.lines import Lines
+
+if TYPE_CHECKING:
+    from processor.runtime.delivery import Delivery, Name
+
+
+class Memory:
+    """The mailboxes, the ids that are taken, and what is known of the waiting room."""
+
+    def __init__(self) -> None:
+        self.mailboxes: Mailboxes[Delivery] = Mailboxes()
+        self.reserved: dict[Name, Delivery] = {}
+        """Every job that is in a mailbox, out, or about to be: a second record attaches to it."""
+        self.lines = Lines(self.mailboxes)
+
+    def forget(self, delivery: Delivery) -> None:
+        """Let the id go: a further record of the job is looked up anew."""
+        if self.reserved.get(delivery.name) is delivery:
+            del self.reserved[delivery.name]

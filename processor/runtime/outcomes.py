@@ -1,0 +1,86 @@
+"""How does the outcome of a run read?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from processor.domain.job import Job, State
+from processor.domain.limits import OUTCOME_BYTES
+from processor.domain.outcome import Outcome, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from processor.domain.events import Durable
+    from processor.ports.codec import Codec
+    from processor.runtime.calling import Run
+    from processor.runtime.delivery import Delivery
+
+OLDER_ERROR_BYTES: Final = 2_048
+"""What is kept of each older error's message: twenty of them stay far below an outcome's limit."""
+
+log = structlog.get_logger(__name__)
+
+
+class Outcomes:
+    """Encodes outcomes: what the generation's outcome held before, and what this run adds."""
+
+    def __init__(self, codec: Codec, timeline: Callable[[], int]) -> None:
+        self._codec = codec
+        self._timeline = timeline
+
+    def encode(self, run: Run, *events: Durable) -> bytes:
+        """The outcome after these events."""
+        follow_ups = () if run.follow_ups is None else tuple(run.follow_ups.encoded)
+        return self._codec.encode_outcome(self._outcome(run, events, follow_ups=follow_ups))
+
+    def encode_failure(self, run: Run, *events: Durable) -> bytes:
+        """The same with the submission whole, as a dead letter needs it."""
+        submission = run.delivery.value
+        body = self._codec.encode_outcome(self._outcome(run, events, submission))
+        if (over := len(body) - OUTCOME_BYTES) > 0:  # no client of ours sends one so large
+            log.error("only the first bytes of a submission are kept", bytes=len(submission))
+            outcome = self._outcome(run, events, submission[: -over - 1])
+            body = self._codec.encode_outcome(outcome)
+        return body
+
+    def _outcome(
+        self,
+        run: Run,
+        events: tuple[Durable, ...],
+        submission: bytes | None = None,
+        follow_ups: tuple[bytes, ...] = (),
+    ) -> Outcome:
+        delivery, record = run.delivery, run.delivery.record
+        if delivery.events:
+            events = shorten((*delivery.events, *events), OLDER_ERROR_BYTES)
+        return Outcome(
+            record.job,
+            record.generation,
+            self._timeline(),
+            record.type,
+            record.entity,
+            record.tenant,
+            delivery.lane,
+            delivery.partition.number,
+            delivery.offset,
+            events,
+            record.batch,
+            record.caller.request_id,
+            submission,
+            follow_ups,
+        )
+
+
+def as_it_waits(delivery: Delivery) -> Job:
+    """The job before its next run."""
+    state = State.RETRYING if delivery.events else State.QUEUED
+    return Job(
+        state,
+        delivery.record.generation,
+        delivery.lane,
+        attempt=delivery.attempt,
+        run=delivery.runs,
+    )

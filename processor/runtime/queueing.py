@@ -1,0 +1,162 @@
+"""How do arrivals get into the waiting room: behind a head, spilled, or scheduled?
+
+They are written in groups, under the fence and each under its entity's lock; once a row is durable
+the position may pass its record. Until then the job is in nobody's line, and its entity's queued
+rows are not brought back, so that none overtakes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from processor.ports.ledger import Answer, Fault
+from processor.ports.waiting_room import WaitingState
+from processor.runtime.waits import wait_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from processor.ports.clock import Clock
+    from processor.ports.ledger import Ledger
+    from processor.ports.waiting_room import WaitingRoom
+    from processor.runtime.delivery import Delivery
+    from processor.runtime.memory import Memory
+    from processor.runtime.partition import OwnedPartition
+    from processor.runtime.settling import Settling
+
+MOST_AT_ONCE = 200
+PAUSE_WHEN_BUSY = 0.1
+PAUSE_AFTER_FAULT = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+class _Arrival(NamedTuple):
+    delivery: Delivery
+    state: WaitingState
+
+
+class Queueing:
+    """Writes rows that hold nothing."""
+
+    def __init__(
+        self,
+        room: WaitingRoom,
+        ledger: Ledger,
+        clock: Clock,
+        memory: Memory,
+        settling: Settling,
+        doubt: Callable[[OwnedPartition, str], None],
+    ) -> None:
+        self._room = room
+        self._ledger = ledger
+        self._clock = clock
+        self._memory = memory
+        self._settling = settling
+        self._doubt = doubt
+        self._queue: list[_Arrival] = []
+        self._arrived = asyncio.Event()
+
+    def queue(self, deliveries: Iterable[Delivery]) -> None:
+        """Have jobs wait for their entity's turn."""
+        behind = list(deliveries)
+        self._memory.lines.writing(behind)
+        self._queue += [_Arrival(one, WaitingState.QUEUED) for one in behind]
+        self._arrived.set()
+
+    def schedule(self, delivery: Delivery) -> None:
+        """Have a job wait for the time before which it may not start; its entity does not."""
+        self._queue.append(_Arrival(delivery, WaitingState.SCHEDULED))
+        self._arrived.set()
+
+    def behind(self, head: Delivery) -> None:
+        """A row of this job holds its entity now: have the entity's jobs in memory wait behind."""
+        memory = self._memory
+        memory.lines.head(head.entity, head.partition, head.record.job)
+        arrivals = []
+        for delivery in memory.mailboxes.withdraw(head.entity):
+            if delivery.waits:
+                memory.forget(delivery)
+                memory.lines.unloaded(delivery)
+            else:
+                arrivals.append(delivery)
+        self.queue(arrivals)
+
+    async def run(self) -> None:
+        """Write until cancelled; what is not written then comes again with its record."""
+        while True:
+            await self._arrived.wait()
+            batch, self._queue = self._queue[:MOST_AT_ONCE], self._queue[MOST_AT_ONCE:]
+            if not self._queue:
+                self._arrived.clear()
+            busy = await self._write(batch)
+            if busy:
+                await self._clock.sleep(PAUSE_WHEN_BUSY)
+                self._queue = busy + self._queue
+                self._arrived.set()
+
+    async def _write(self, batch: list[_Arrival]) -> list[_Arrival]:
+        """Write a batch; what met a busy lock is returned to be written again."""
+        by_partition: dict[OwnedPartition, list[_Arrival]] = {}
+        for one in batch:
+            if one.delivery.partition.open:
+                by_partition.setdefault(one.delivery.partition, []).append(one)
+            else:
+                self._memory.forget(one.delivery)
+        busy: list[_Arrival] = []
+        for partition, arrivals in by_partition.items():
+            answers = await self._answered(partition, arrivals)
+            for one, answer in zip(arrivals, answers, strict=True):
+                if answer is Answer.BUSY:
+                    busy.append(one)
+                else:
+                    await self._take(one, answer)
+        return busy
+
+    async def _answered(self, partition: OwnedPartition, arrivals: list[_Arrival]) -> list[Answer]:
+        waits = [
+            wait_of(delivery, state, due_at=_due_at(delivery, state))
+            for delivery, state in arrivals
+        ]
+        locked = {
+            one.delivery.entity
+            for one in arrivals
+            if self._memory.mailboxes.is_out(one.delivery.entity)
+        }
+        while True:
+            try:
+                return await self._room.enqueue(partition.fence, waits, locked=locked)
+            except Fault as fault:
+                log.warning("the waiting room does not answer", because=str(fault))
+                await self._clock.sleep(PAUSE_AFTER_FAULT)
+
+    async def _take(self, one: _Arrival, answer: Answer) -> None:
+        delivery = one.delivery
+        self._memory.forget(delivery)
+        if answer is Answer.DONE:
+            delivery.carried(1)
+        elif answer is Answer.SETTLED:
+            await self._settle(delivery)
+        else:
+            self._doubt(delivery.partition, f"an arrival was answered {answer.name.lower()}")
+        if one.state is WaitingState.QUEUED:
+            self._memory.lines.written(delivery)
+
+    async def _settle(self, delivery: Delivery) -> None:
+        while True:
+            try:
+                row = await self._ledger.row(delivery.record.job, delivery.record.generation)
+            except Fault as fault:
+                log.warning("the ledger does not answer", because=str(fault))
+                await self._clock.sleep(PAUSE_AFTER_FAULT)
+                continue
+            if row is not None:
+                self._settling.republish(delivery, row)
+            return
+
+
+def _due_at(delivery: Delivery, state: WaitingState) -> int | None:
+    return delivery.record.not_before if state is WaitingState.SCHEDULED else None

@@ -1,0 +1,249 @@
+"""How do waiting jobs come back?
+
+When their time has come, when the head before them has ended, and, for what nobody's turn brings
+back, in a bounded sweep; nothing ever loads all of them. A queued row starts only when its lane's
+fetch cursor is past its place, so that nothing read later stands before it (H32).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from processor.domain.events import ErrorDetail, Reason
+from processor.domain.outcome import Outcome
+from processor.domain.priority import Priority
+from processor.domain.submission import SubmissionRecord
+from processor.ports.codec import Undecodable, UnknownSchema
+from processor.ports.ledger import Fault
+from processor.ports.waiting_room import WaitingState
+from processor.runtime.delivery import Delivery
+from processor.runtime.settled import by_job, settling_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from processor.ports.clock import Clock
+    from processor.ports.codec import Codec
+    from processor.ports.ledger import Ledger
+    from processor.ports.waiting_room import Room, Waiting
+    from processor.runtime.memory import Memory
+    from processor.runtime.partition import OwnedPartition
+    from processor.runtime.settling import Settling
+
+log = structlog.get_logger(__name__)
+
+TICK = 0.2
+SWEEP_EVERY = 10.0
+AT_ONCE = 200
+OF_ONE_ENTITY = 100
+IN_MEMORY = 2_000
+"""Rows in memory at most that came back by their time."""
+
+
+class Returning:
+    """Brings rows back into the mailboxes."""
+
+    def __init__(
+        self,
+        room: Room,
+        ledger: Ledger,
+        codec: Codec,
+        clock: Clock,
+        memory: Memory,
+        settling: Settling,
+        owned: Callable[[], dict[int, OwnedPartition]],
+        types: Callable[[], Iterable[str]],
+    ) -> None:
+        """`types` are those there are handlers for: with a new one, what missed it comes back."""
+        self._room = room
+        self._ledger = ledger
+        self._codec = codec
+        self._clock = clock
+        self._memory = memory
+        self._lines = memory.lines
+        self._mailboxes = memory.mailboxes
+        self._reserved = memory.reserved
+        self._settling = settling
+        self._owned = owned
+        self._types = types
+        self._known_types = frozenset(types())
+        self._fresh: set[int] = set()
+        self._deferred: dict[int, OwnedPartition] = {}
+        self._unreadable: set[tuple[object, int]] = set()
+        self._swept_at = -SWEEP_EVERY
+
+    def take(self, partition: OwnedPartition) -> None:
+        """A partition was taken over: sweep it soon, and look afresh at what missed its handler."""
+        self._fresh.add(partition.number)
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Somebody touched a row: sweep at the next tick."""
+        self._swept_at = -SWEEP_EVERY
+
+    async def by_time(self) -> None:
+        """Bring back what is due, and sweep, until cancelled."""
+        while True:
+            try:
+                await self._look()
+            except Fault as fault:
+                log.warning("the waiting room does not answer", because=str(fault))
+                await self._clock.sleep(TICK * 5)
+            await self._clock.sleep(TICK)
+
+    async def by_turn(self) -> None:
+        """Bring back what is queued as soon as its entity's turn comes, until cancelled."""
+        while True:
+            await self._lines.hunger.wait()
+            for entity, partition in self._lines.hungry().items():
+                if partition.open:
+                    await self._load_until_answered(entity, partition)
+            self._settling.wake()
+
+    async def _load_until_answered(self, entity: int, partition: OwnedPartition) -> None:
+        while partition.open:
+            try:
+                await self._load(entity, partition)
+            except Fault as fault:
+                log.warning("the waiting room does not answer", because=str(fault))
+                await self._clock.sleep(TICK * 5)
+            else:
+                return
+
+    async def _look(self) -> None:
+        open_ = {number: one for number, one in self._owned().items() if one.open}
+        if not open_:
+            return
+        await self._wake_held(open_)
+        await self._bring_due(open_)
+        deferred, self._deferred = self._deferred, {}
+        for entity, partition in deferred.items():
+            self._lines.hungry_again(entity, partition)
+        now = self._clock.monotonic()
+        if now - self._swept_at >= SWEEP_EVERY:
+            self._swept_at = now
+            await self._sweep(open_)
+        self._settling.wake()
+
+    async def _wake_held(self, open_: dict[int, OwnedPartition]) -> None:
+        types = frozenset(self._types())
+        if types - self._known_types:
+            self._fresh.update(open_)
+        self._known_types = types
+        fresh, self._fresh = self._fresh, set()
+        for number in fresh & open_.keys():
+            await self._room.wake(number, [WaitingState.HELD])
+
+    async def _bring_due(self, open_: dict[int, OwnedPartition]) -> None:
+        in_memory = [one.record.job for one in self._reserved.values() if one.waits]
+        if len(in_memory) >= IN_MEMORY:
+            return
+        due = await self._room.due(open_, in_memory, AT_ONCE)
+        if due:
+            await self._bring(due, open_)
+
+    async def _bring(self, rows: Sequence[Waiting], open_: dict[int, OwnedPartition]) -> None:
+        """Those that have ended are published and removed; the others go into the mailboxes."""
+        known = await self._ledger.look_up([], [row.wait.job for row in rows], [])
+        ended = by_job(known.ledger)
+        for row in rows:
+            partition = open_.get(row.partition)
+            if partition is None or not partition.open:
+                continue
+            delivery = self._delivery(row, partition)
+            if delivery is None:
+                continue
+            generation = row.wait.generation + (row.wait.state is WaitingState.BLOCKING)
+            end = settling_row(ended.get(row.wait.job, ()), generation)
+            if end is not None:
+                self._settling.republish(delivery, end)
+            elif row.wait.state is not WaitingState.BLOCKING:
+                self._return(row, delivery)
+
+    def _return(self, row: Waiting, delivery: Delivery) -> None:
+        entity = delivery.entity
+        if delivery.name in self._reserved:
+            return
+        self._reserved[delivery.name] = delivery
+        if row.wait.holds:
+            self._lines.head(entity, delivery.partition, delivery.record.job)
+            self._mailboxes.lead(entity, delivery.lane, delivery)
+        else:
+            self._mailboxes.put(entity, delivery.lane, delivery.offset, delivery)
+
+    async def _load(self, entity: int, partition: OwnedPartition) -> None:
+        rows = await self._room.queue(partition.number, entity, OF_ONE_ENTITY)
+        if not partition.open:
+            return
+        ready = []
+        for row in rows:
+            if row.wait.place >= partition.arrived(row.wait.lane):
+                break
+            delivery = self._delivery(row, partition)
+            if delivery is not None and delivery.name not in self._reserved:
+                ready.append(delivery)
+        self._lines.loaded(ready)
+        for delivery in ready:
+            self._reserved[delivery.name] = delivery
+            self._mailboxes.put(entity, delivery.lane, delivery.offset, delivery)
+        if not rows:
+            self._lines.exhausted(entity)
+        elif not ready:
+            self._deferred[entity] = partition
+
+    async def _sweep(self, open_: dict[int, OwnedPartition]) -> None:
+        for number, entity in await self._room.stranded(open_, AT_ONCE):
+            partition = open_.get(number)
+            if partition is not None and not self._lines.knows(entity):
+                self._lines.queued(entity, partition, Priority.CRITICAL)
+        await self._check_heads()
+        ended = await self._room.settled(open_, AT_ONCE)
+        memory = {(one.record.job, one.record.generation) for one in self._reserved.values()}
+        await self._bring(
+            [row for row in ended if (row.wait.job, row.wait.generation) not in memory], open_
+        )
+
+    async def _check_heads(self) -> None:
+        """A head that an earlier owner removed after we had read of it holds nobody."""
+        memory = {one.record.job for one in self._reserved.values()}
+        heads = {job: entity for entity, job in self._lines.heads().items() if job not in memory}
+        if heads:
+            known = await self._ledger.look_up([], list(heads), [])
+            for job in heads.keys() - {row.job for row in known.waiting if row.holds}:
+                self._lines.headless(heads[job], job)
+
+    def _delivery(self, row: Waiting, partition: OwnedPartition) -> Delivery | None:
+        """The job of a row; None where a later release wrote it, which is to be waited for."""
+        wait = row.wait
+        corrupt = None
+        try:
+            record = self._codec.decode_submission(wait.submission)
+        except UnknownSchema as unknown:
+            self._say_once(wait.job, wait.generation, unknown)
+            return None
+        except Undecodable as error:
+            corrupt = ErrorDetail(Reason.UNDECODABLE, "Undecodable", str(error))
+            record = SubmissionRecord(wait.job, "", b"null", str(wait.job), wait.lane, 0)
+        delivery = Delivery(
+            record, wait.submission, partition, wait.lane, wait.place, wait.entity_key
+        )
+        delivery.revision = row.revision
+        delivery.corrupt = corrupt
+        delivery.attempt, delivery.runs, delivery.faults = wait.attempt, wait.runs, wait.faults
+        delivery.waiting_since = row.since
+        if wait.body is not None and wait.state is not WaitingState.BLOCKING:
+            outcome = self._codec.decode_journal(wait.body)
+            if isinstance(outcome, Outcome):
+                delivery.events = outcome.events
+        return delivery
+
+    def _say_once(self, job: object, generation: int, unknown: UnknownSchema) -> None:
+        if (job, generation) not in self._unreadable:
+            self._unreadable.add((job, generation))
+            log.error(
+                "a waiting job waits for a release that knows its schema: deploy readers first",
+                job=str(job),
+                because=str(unknown),
+            )
