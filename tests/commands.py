@@ -85,18 +85,22 @@ class Commands:
             raise
         return Ended(started.returncode, out.decode(), err.decode())
 
-    @contextlib.contextmanager
-    def serving(self, *command: str, **changed: str | None) -> Iterator[subprocess.Popen[bytes]]:
-        """A command that runs until the block ends, then drains; killed only if it does not."""
-        with (self.folder / f"{command[0]}.log").open("ab") as log:
-            started = subprocess.Popen(
+    def spawn(self, log: Path, *command: str, **changed: str | None) -> subprocess.Popen[bytes]:
+        """A command whose output goes to a file."""
+        with log.open("ab") as output:
+            return subprocess.Popen(
                 [sys.executable, "-c", "from processor.cli import main; main()", *command],
                 cwd=self.folder,
                 env=self.environment(changed),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
             )
+
+    @contextlib.contextmanager
+    def serving(self, *command: str, **changed: str | None) -> Iterator[subprocess.Popen[bytes]]:
+        """A command that runs until the block ends, then drains; killed only if it does not."""
+        started = self.spawn(self.folder / f"{command[0]}.log", *command, **changed)
         try:
             yield started
         finally:

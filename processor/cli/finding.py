@@ -20,11 +20,19 @@ def find_settings() -> Settings:
     settings = Settings.from_env(os.environ)
     if settings.kafka is not None:
         return settings
+    found = settings_of_local(None)
+    if not found:
+        return settings
+    sys.stderr.write(f"using the local stack: Kafka {found['JOBS_KAFKA']}\n")
+    return Settings.from_env(found | os.environ)
+
+
+def settings_of_local(folder: Path | None) -> dict[str, str]:
+    """The variables that name a running `processor local`, by default that of JOBS_LOCAL."""
     from processor.local.stack import find
 
-    stack = find(None if settings.local is None else Path(settings.local))
+    named = Settings.from_env(os.environ).local
+    stack = find(folder or (None if named is None else Path(named)))
     if stack is None:
-        return settings
-    sys.stderr.write(f"using the stack in {stack.folder}: Kafka {stack.kafka}\n")
-    found = {"JOBS_KAFKA": stack.kafka, "JOBS_DATABASE": stack.database}
-    return Settings.from_env(_LOCAL | found | os.environ)
+        return {}
+    return {"JOBS_KAFKA": stack.kafka, "JOBS_DATABASE": stack.database, **_LOCAL}

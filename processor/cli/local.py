@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -24,8 +26,14 @@ def local(
     buffers: Annotated[
         str, typer.Option(help="Memory for the database, as PostgreSQL says it.")
     ] = "256MB",
+    env: Annotated[
+        bool, typer.Option("--env", help="Print the settings that name the running one, and end.")
+    ] = False,
 ) -> None:
     """Run Apache Kafka and PostgreSQL here, from Python packages alone, until Ctrl-C."""
+    if env:
+        _print_settings(folder)
+        return
     from processor.cli.downloading import downloading
     from processor.local.stack import running
     from processor.settings import Settings
@@ -49,6 +57,17 @@ def local(
             started.wait()
     except KeyboardInterrupt:
         console.print("stopped")
+
+
+def _print_settings(folder: Path | None) -> None:
+    from processor.cli.finding import settings_of_local
+    from processor.domain.errors import ConfigurationError
+
+    found = settings_of_local(folder)
+    if not found:
+        raise ConfigurationError("no `processor local` runs here: start it in another terminal")
+    for name, value in found.items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

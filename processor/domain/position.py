@@ -11,17 +11,18 @@ class Position:
     `next` is the offset below which every record is done; it never passes one that is not.
     """
 
-    __slots__ = ("_done", "_last", "_open")
+    __slots__ = ("_last", "_line", "_open")
 
     def __init__(self, start: int) -> None:
-        self._open: deque[int] = deque()
-        self._done: set[int] = set()
+        self._line: deque[int] = deque()
+        """From the oldest open offset on, those that are done behind it included."""
+        self._open: set[int] = set()
         self._last = start - 1
 
     @property
     def next(self) -> int:
         """The offset to read first after a crash."""
-        return self._open[0] if self._open else self._last + 1
+        return self._line[0] if self._line else self._last + 1
 
     @property
     def fetched(self) -> int:
@@ -31,26 +32,23 @@ class Position:
     @property
     def unfinished(self) -> int:
         """How many accepted records are not done."""
-        return len(self._open) - len(self._done)
+        return len(self._open)
 
     def accept(self, offset: int) -> None:
         """Take note of a record that was read; offsets rise. Raises `ValueError` otherwise."""
         if offset <= self._last:
             message = f"offset {offset} was accepted before: the last is {self._last}"
             raise ValueError(message)
-        self._open.append(offset)
+        self._line.append(offset)
+        self._open.add(offset)
         self._last = offset
 
     def done(self, offset: int) -> None:
         """Take note that an accepted record is done. Raises `ValueError` for any other offset."""
-        line = self._open
-        if not line or offset < line[0] or offset > self._last or offset in self._done:
+        if offset not in self._open:
             message = f"offset {offset} is not open"
             raise ValueError(message)
-        if offset != line[0]:
-            self._done.add(offset)
-            return
-        line.popleft()
-        finished = self._done
-        while finished and line[0] in finished:
-            finished.remove(line.popleft())
+        self._open.remove(offset)
+        line = self._line
+        while line and line[0] not in self._open:
+            line.popleft()

@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     Read = Sequence[tuple[OwnedPartition, Sequence[LogRecord]]]
 
 PAUSE_AFTER_FAULT = 0.2
-SPILL_OVER = 125
-"""Jobs of one entity in a lane's memory: what is above goes to the waiting room when it is full."""
 SPILL_KEEPS = 32
+"""Jobs that stay in memory of an entity that spills."""
 
 log = structlog.get_logger(__name__)
 
@@ -171,7 +170,7 @@ class Intake:
             self._lines.queued(entity, partition, spilled)
 
     def _spill(self, lane: Priority, arrived: list[Delivery]) -> None:
-        """Move what is too much of one entity out of a lane that it fills."""
+        """Move an entity that fills half of a full lane, or more, out of the others' way."""
         seen: set[int] = set()
         for delivery in arrived:
             entity, partition = delivery.entity, delivery.partition
@@ -179,7 +178,7 @@ class Intake:
                 continue
             seen.add(entity)
             full = partition.position(lane).unfinished >= self._look_ahead
-            if full and self._mailboxes.waiting(entity, lane) > SPILL_OVER:
+            if full and self._mailboxes.waiting(entity, lane) > self._look_ahead // 2:
                 log.info("an entity spills into the waiting room", entity=delivery.record.entity)
                 jobs = self._mailboxes.withdraw(entity, lane)
                 for kept in jobs[:SPILL_KEEPS]:

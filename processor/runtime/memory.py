@@ -18,9 +18,23 @@ class Memory:
         self.mailboxes: Mailboxes[Delivery] = Mailboxes()
         self.reserved: dict[Name, Delivery] = {}
         """Every job that is in a mailbox, out, or about to be: a second record attaches to it."""
+        self.rows: dict[Name, Delivery] = {}
+        """Those of them that a row of the waiting room carries."""
         self.lines = Lines(self.mailboxes)
+
+    def reserve(self, delivery: Delivery) -> None:
+        """Take a job's id for what is in memory of it."""
+        self.reserved[delivery.name] = delivery
+        if delivery.waits:
+            self.rows[delivery.name] = delivery
+
+    def carried(self, delivery: Delivery) -> None:
+        """A row carries a job that is in memory from now on."""
+        delivery.carried(delivery.revision + 1)
+        self.rows[delivery.name] = delivery
 
     def forget(self, delivery: Delivery) -> None:
         """Let the id go: a further record of the job is looked up anew."""
         if self.reserved.get(delivery.name) is delivery:
             del self.reserved[delivery.name]
+            self.rows.pop(delivery.name, None)

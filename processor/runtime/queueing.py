@@ -72,6 +72,11 @@ class Queueing:
         self._queue.append(_Arrival(delivery, WaitingState.SCHEDULED))
         self._arrived.set()
 
+    def carry(self, running: Delivery) -> None:
+        """A row carries this job while it runs, and holds its entity."""
+        self.behind(running)
+        self._memory.carried(running)
+
     def behind(self, head: Delivery) -> None:
         """A row of this job holds its entity now: have the entity's jobs in memory wait behind."""
         memory = self._memory

@@ -84,8 +84,7 @@ class Recorder:
         if answer is Answer.FENCED:
             self._doubt(delivery.partition, "a long job's row met another owner's token")
         if answer is Answer.DONE and not delivery.settled:
-            self._hold(delivery)
-            delivery.carried(delivery.revision + 1)
+            self._queueing.carry(delivery)
 
     async def database_answers(self) -> bool:
         """Whether the database answers to others: then what fails is not it."""

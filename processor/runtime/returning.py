@@ -137,10 +137,10 @@ class Returning:
             await self._room.wake(number, [WaitingState.HELD])
 
     async def _bring_due(self, open_: dict[int, OwnedPartition]) -> None:
-        in_memory = [one.record.job for one in self._reserved.values() if one.waits]
-        if len(in_memory) >= IN_MEMORY:
+        if len(self._memory.rows) >= IN_MEMORY:
             return
-        due = await self._room.due(open_, in_memory, AT_ONCE)
+        besides = [delivery.record.job for delivery in self._memory.rows.values()]
+        due = await self._room.due(open_, besides, AT_ONCE)
         if due:
             await self._bring(due, open_)
 
@@ -166,7 +166,7 @@ class Returning:
         entity = delivery.entity
         if delivery.name in self._reserved:
             return
-        self._reserved[delivery.name] = delivery
+        self._memory.reserve(delivery)
         if row.wait.holds:
             self._lines.head(entity, delivery.partition, delivery.record.job)
             self._mailboxes.lead(entity, delivery.lane, delivery)
@@ -186,7 +186,7 @@ class Returning:
                 ready.append(delivery)
         self._lines.loaded(ready)
         for delivery in ready:
-            self._reserved[delivery.name] = delivery
+            self._memory.reserve(delivery)
             self._mailboxes.put(entity, delivery.lane, delivery.offset, delivery)
         if not rows:
             self._lines.exhausted(entity)
@@ -200,15 +200,15 @@ class Returning:
                 self._lines.queued(entity, partition, Priority.CRITICAL)
         await self._check_heads()
         ended = await self._room.settled(open_, AT_ONCE)
-        memory = {(one.record.job, one.record.generation) for one in self._reserved.values()}
-        await self._bring(
-            [row for row in ended if (row.wait.job, row.wait.generation) not in memory], open_
-        )
+        here = {(job, generation) for job, generation, _ in self._memory.rows}
+        elsewhere = [row for row in ended if (row.wait.job, row.wait.generation) not in here]
+        if elsewhere:
+            await self._bring(elsewhere, open_)
 
     async def _check_heads(self) -> None:
         """A head that an earlier owner removed after we had read of it holds nobody."""
-        memory = {one.record.job for one in self._reserved.values()}
-        heads = {job: entity for entity, job in self._lines.heads().items() if job not in memory}
+        here = {job for job, _, _ in self._memory.rows}
+        heads = {job: entity for entity, job in self._lines.heads().items() if job not in here}
         if heads:
             known = await self._ledger.look_up([], list(heads), [])
             for job in heads.keys() - {row.job for row in known.waiting if row.holds}:

@@ -7,19 +7,17 @@ within the limits: what it means is the handler's business.
 from __future__ import annotations
 
 import os
-import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
-
 from processor.domain.ids import JobId, job_of_dedupe_key, uuid7
 from processor.domain.limits import JSON_DEPTH, NAME_BYTES, PAYLOAD_BYTES, TEXT_BYTES
 from processor.domain.priority import Priority
 from processor.domain.submission import Caller, SubmissionRecord, Trace
+from processor.runtime.json_text import NotJson, constant_in, deeper_than, json_text
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -29,10 +27,6 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _ATTEMPTS_AT_MOST: Final = 1_000
 
 _NOBODY: Final = Caller()
-
-_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
-_ROUND: Final = bytes.maketrans(b"{}", b"[]")
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class Unfit(ValueError):  # noqa: N818 - a sentence that becomes a SubmitError's
@@ -184,39 +178,15 @@ def _check_policy(submission: Submission) -> None:
 
 def _serialised(payload: object) -> bytes:
     try:
-        raw = to_json(payload, inf_nan_mode="constants")
-        if b"null" in raw:
-            # A model writes its NaN as null, as if there were no value: look once more.
-            raw = to_json(
-                to_jsonable_python(payload, inf_nan_mode="constants"), inf_nan_mode="constants"
-            )
-    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as wrong:
-        raise Unfit(f"its payload is no JSON: {_sentence(wrong)}") from None
+        raw = json_text(payload)
+    except NotJson as wrong:
+        raise Unfit(f"its payload is no JSON: {wrong}") from None
     if len(raw) > PAYLOAD_BYTES:
         raise Unfit(
             f"its payload has {len(raw):,} bytes, the limit is {PAYLOAD_BYTES:,}", too_large=True
         )
-    if (b"NaN" in raw or b"Infinity" in raw) and _says_no_number(raw):
+    if constant_in(raw):
         raise Unfit("its payload is no JSON: it has NaN or Infinity in it")
-    if raw.count(b"[") + raw.count(b"{") > JSON_DEPTH and _too_deep(raw):
+    if deeper_than(JSON_DEPTH, raw):
         raise Unfit(f"its payload is nested deeper than {JSON_DEPTH} levels", too_large=True)
     return raw
-
-
-def _sentence(wrong: Exception) -> str:
-    return str(wrong).removeprefix("Error serializing to JSON: ").removeprefix("ValueError: ")
-
-
-def _says_no_number(raw: bytes) -> bool:
-    outside = _STRINGS.sub(b"", raw)
-    return b"NaN" in outside or b"Infinity" in outside
-
-
-def _too_deep(raw: bytes) -> bool:
-    """Peel the innermost pairs off, once for each level that is allowed."""
-    brackets = _STRINGS.sub(b"", raw).translate(_ROUND, _NO_BRACKETS)
-    for _ in range(JSON_DEPTH):
-        brackets = brackets.replace(b"[]", b"")
-        if not brackets:
-            return False
-    return True

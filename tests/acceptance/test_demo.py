@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -72,13 +73,17 @@ def demo(stack: Stack, *arguments: str) -> Iterator[Demo]:
     mark = secrets.token_hex(8)
     ours = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
     named = {"JOBS_KAFKA": stack.kafka, "JOBS_DATABASE": stack.database, "JOBS_REPLICATION": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "processor", "demo", *arguments],
-        env=ours | named | {MARK: mark},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    # A demo that is killed cannot take its folder of logs away: it lies in ours.
+    with (
+        TemporaryDirectory(prefix="demo-of-a-test-") as logs,
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "processor", "demo", *arguments],
+            env=ours | named | {MARK: mark, "TMPDIR": logs},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
         running = Demo(process, mark)
         try:
             yield running

@@ -156,7 +156,7 @@ def test_a_running_local_stack_is_found_and_named(run: Commands, stack: Stack) -
     text = lines(1, tenant="found")
     done = run("submit", "-", text=text, JOBS_KAFKA=None, JOBS_LOCAL=str(stack.folder))
     assert done.code == 0, done
-    assert done.err.startswith(f"using the stack in {stack.folder}: Kafka {stack.kafka}\n")
+    assert done.err.startswith(f"using the local stack: Kafka {stack.kafka}\n")
     assert appended(run, "found") == [0]
 
 

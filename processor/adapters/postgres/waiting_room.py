@@ -32,11 +32,14 @@ SELECT jobs.enqueue_v1(
 )
 """
 _DUE: Final = f"""
-SELECT w.* FROM unnest($1::smallint[]) p CROSS JOIN LATERAL (
-    SELECT {COLUMNS} FROM jobs.waiting w
-    WHERE w.partition = p AND w.due_at <= statement_timestamp() AND w.job <> ALL ($2::uuid[])
-    ORDER BY w.due_at LIMIT $3
-) w ORDER BY w.due_at LIMIT $3
+SELECT {COLUMNS} FROM (
+    SELECT found.* FROM unnest($1::smallint[]) p CROSS JOIN LATERAL (
+        SELECT i.job, i.generation, i.due_at FROM jobs.waiting i
+        WHERE i.partition = p AND i.due_at <= statement_timestamp() AND i.job <> ALL ($2::uuid[])
+        ORDER BY i.due_at LIMIT $3
+    ) found ORDER BY found.due_at LIMIT $3
+) oldest JOIN jobs.waiting w USING (job, generation)
+ORDER BY w.due_at
 """  # noqa: S608 - names of columns
 _QUEUE: Final = f"""
 SELECT {COLUMNS} FROM jobs.waiting w
@@ -124,7 +127,8 @@ class PostgresWaitingRoom(PostgresSweeping):
     ) -> list[Waiting]:
         """Rows whose time has come by the database's clock, the oldest first.
 
-        Each partition's index is entered on its own, so that a long backlog is never sorted.
+        Each partition's index is entered on its own and tells which rows to read, so that a long
+        backlog is never sorted and what is in memory already costs no look at its row.
         """
         async with self._pool.connection(Priority.NORMAL) as connection:
             rows = await connection.fetch(_DUE, list(partitions), list(besides), limit)
