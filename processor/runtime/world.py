@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
+from processor.runtime.telemetry import MetricsService
+from processor.runtime.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,6 +50,8 @@ class World:
     """The database's timeline as it was last seen."""
     era: Callable[[], int] = lambda: 0
     """Counts the times the database turned out to be another one."""
+    metrics: MetricsService = field(default_factory=MetricsService)
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 @dataclass(frozen=True, slots=True)
