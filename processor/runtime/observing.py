@@ -70,14 +70,14 @@ class Observer:
 
     def end(self, run: Run) -> None:
         """An attempt has ended; one that never came to its handler leaves no span."""
-        last, delivery = run.last, run.delivery
-        if run.called:
-            seconds = (self._clock.now() - run.started.at) / 1_000_000
-            self._metrics.ran(delivery.record.type, delivery.lane, seconds)
-        if run.span is not None and (run.called or last is not None):
-            self._tracing.attempted(
-                run.span, run.started.attempt, run.started.run, _reason(last, delivery)
-            )
+        if not run.called:
+            return
+        delivery, started = run.delivery, run.started
+        seconds = (self._clock.now() - started.at) / 1_000_000
+        self._metrics.ran(delivery.record.type, delivery.lane, seconds)
+        if run.span is not None:
+            reason = _reason(run.last, delivery)
+            self._tracing.attempted(run.span, started.attempt, started.run, reason)
 
     def settled(self, delivery: Delivery, ending: Ending) -> None:
         """This worker's own outcome of a job is durable."""
