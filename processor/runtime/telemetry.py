@@ -73,7 +73,8 @@ class MetricsService:
         self._cancelled = meter.create_counter(
             "job.cancellations_total", "1", "Jobs that were cancelled"
         )
-        self._types: dict[tuple[str, Priority], Attributes] = {}
+        self._types: dict[str, Sequence[Attributes]] = {}
+        self._others = _by_lane(OTHER_TYPES)
         self._reasons: dict[tuple[str, Priority, Reason], Attributes] = {}
         self._closed = False
 
@@ -144,13 +145,12 @@ class MetricsService:
         return observe
 
     def _of(self, type_: str, lane: Priority) -> Attributes:
-        known = self._types.get((type_, lane))
+        known = self._types.get(type_)
         if known is None:
             if len(self._types) >= TYPES_TOLD_APART:
-                type_ = OTHER_TYPES
-            known = {"job.type": type_, "job.lane": lane.label}
-            self._types[type_, lane] = known
-        return known
+                return self._others[lane]
+            known = self._types[type_] = _by_lane(type_)
+        return known[lane]
 
     def _because(self, type_: str, lane: Priority, reason: Reason) -> Attributes:
         of = self._of(type_, lane)
@@ -159,3 +159,7 @@ class MetricsService:
         if known is None:
             known = self._reasons[key] = {**of, "job.reason": reason.value}
         return known
+
+
+def _by_lane(type_: str) -> list[Attributes]:
+    return [{"job.type": type_, "job.lane": lane.label} for lane in LANES]
