@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
+from processor.adapters.event_kinds import EventKinds
+from processor.adapters.kafka.event_bus import KafkaEventBus
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.kafka.reader import KafkaReader
 from processor.adapters.postgres.pool import SERVICE, Pool
@@ -62,7 +64,18 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Client]:
         if settings.database is not None:
             history = await held.enter_async_context(_history(settings, codec))
             asker = _asker(settings, history, acknowledged)
-        yield Client(submitter, asker)
+        # TODO(phase 5, EventBus): connect the subscribers of our own here, each a service with a
+        # group of its own (alarms, web hooks, billing); other teams subscribe through the client.
+        events = await held.enter_async_context(
+            KafkaEventBus(
+                kafka,
+                EventKinds(settings.topics, settings.partitions, codec),
+                log,
+                session_seconds=settings.session_timeout,
+                patience_seconds=settings.subscriber_timeout,
+            )
+        )
+        yield Client(submitter, asker, events)
 
 
 @asynccontextmanager

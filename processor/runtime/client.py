@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from processor.domain.ids import JobId
     from processor.domain.status import JobStatus
+    from processor.ports.event_bus import EventBus
     from processor.runtime.asking import Asker
     from processor.runtime.checking import Chunk, Submissions
     from processor.runtime.submitting import Submitter
@@ -33,9 +34,12 @@ AT_ONCE: Final = 2
 class Client:
     """Submits jobs and asks for their status, on ports; without a history it only submits."""
 
-    def __init__(self, submitter: Submitter, asker: Asker | None = None) -> None:
+    def __init__(
+        self, submitter: Submitter, asker: Asker | None = None, events: EventBus | None = None
+    ) -> None:
         self._submitter = submitter
         self._asker = asker
+        self._events = events
 
     @overload
     async def submit(
@@ -98,6 +102,17 @@ class Client:
         Raises `JobNotComplete` when it failed, was cancelled or has not ended, `JobNotFound`.
         """
         return await self._asking().result(job_id, timeout)
+
+    @property
+    def events(self) -> EventBus:
+        """The EventBus: `async for event in client.events.subscribe(JobFailed, group="billing")`.
+
+        Each event comes at least once to each group, which catches up on up to 7 days; a
+        subscriber recognises copies by `event_id`. Subscriptions end with the client.
+        """
+        if self._events is None:
+            raise ConfigurationError("this client was made without an EventBus")
+        return self._events
 
     def _asking(self) -> Asker:
         if self._asker is None:
