@@ -164,12 +164,12 @@ class MemoryCluster:
             await self.clock.sleep(0.01)
 
     async def settled(self, within: float = 120.0) -> None:
-        """Let time pass until the positions have reached the end of every lane."""
+        """Let time pass until every lane is done to its end and nothing waits."""
         await self.until(self.at_the_end, within)
 
     def at_the_end(self) -> bool:
-        """Whether every stored position stands at the end of its lane."""
-        return all(
+        """Whether every stored position stands at the end of its lane, and no row waits."""
+        return not self.database.waiting and all(
             self.database.owners[number].positions[lane] == self.end(lane, number)
             for lane in LANES
             for number in range(self.partitions)
