@@ -20,6 +20,7 @@ from processor.adapters.postgres.transactions import PREPARE, PostgresTransactio
 from processor.adapters.postgres.workers import PostgresWorkers
 from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
+from processor.bootstrap.tidying import janitor
 from processor.bootstrap.topics import check_topics
 from processor.ports.log import Place
 from processor.runtime.fetching import LookAhead
@@ -124,6 +125,7 @@ async def _made(
         transactions=PostgresTransactions(handlers, sessions),
         timeline=lambda: lineage.timeline or 0,
         era=lambda: lineage.era,
+        chores=[janitor(settings, SystemClock(), held).run],
     )
     manner = Manner(
         settings.topics,

@@ -78,6 +78,8 @@ class World:
     """The database's timeline as it was last seen."""
     era: Callable[[], int] = lambda: 0
     """Counts the times the database turned out to be another one."""
+    chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    """What else this process does, each until cancelled: the janitor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,7 @@ class WorkerRuntime:
             self._returning.by_time(),
             self._returning.by_turn(),
             announcer.run(),
+            *(chore() for chore in world.chores),
             *(fetcher.run() for fetcher in self._fetchers),
         ]
 

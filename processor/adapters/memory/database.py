@@ -14,12 +14,13 @@ from processor.ports.ledger import Answer, Ending, LedgerRow, WaitingRow
 from processor.ports.ownership import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterator
+    from collections.abc import Callable, Collection, Hashable, Iterator
     from uuid import UUID
 
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
     from processor.ports.ledger import Entry
+    from processor.ports.log import Place
     from processor.ports.ownership import Beat, Fence
     from processor.ports.transactions import Claim
 
@@ -63,6 +64,12 @@ class MemoryDatabase:
     workers: dict[UUID, Beat] = field(default_factory=dict)
     locks: dict[int, object] = field(default_factory=dict)
     """Who holds an entity's lock."""
+    ended_at: dict[tuple[JobId, int], int] = field(default_factory=dict)
+    """When each row of the ledger was written, by `now`."""
+    horizon: dict[Place, dict[int, int]] = field(default_factory=dict)
+    """What stood on each day."""
+    now: Callable[[], int] = lambda: 0
+    """The database's own clock."""
     values: dict[Hashable, object] = field(default_factory=dict)
 
     @classmethod
@@ -125,6 +132,7 @@ class MemoryDatabase:
         key = (entry.job, entry.generation)
         if key in self.ledger:
             return False
+        self.ended_at[key] = self.now()
         self.ledger[key] = LedgerRow(
             entry.job,
             entry.generation,
