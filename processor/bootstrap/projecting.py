@@ -14,6 +14,7 @@ from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.projection import PostgresProjections
 from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
+from processor.bootstrap.pruning import pruner
 from processor.bootstrap.topics import check_topics
 from projections.dead_letters import DeadLetterProjection
 from projections.history import HistoryProjection
@@ -53,4 +54,9 @@ async def projecting(settings: Settings) -> AsyncIterator[None]:
                         clock=SystemClock(),
                     )
                 )
-            yield
+            pruning = asyncio.create_task(pruner(settings, SystemClock(), held).run())
+            try:
+                yield
+            finally:
+                pruning.cancel()
+                await asyncio.wait({pruning})

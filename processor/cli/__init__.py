@@ -52,6 +52,7 @@ def _register() -> None:
     from processor.cli.local import local
     from processor.cli.migrate import migrate
     from processor.cli.projector import projector
+    from processor.cli.rebuild import rebuild
     from processor.cli.status import status
     from processor.cli.submit import submit
     from processor.cli.worker import worker
@@ -60,5 +61,5 @@ def _register() -> None:
         from processor.cli.demo import demo
 
         app.command()(demo)
-    for command in (local, migrate, worker, projector, submit, status):
+    for command in (local, migrate, worker, projector, submit, status, rebuild):
         app.command()(command)
