@@ -138,6 +138,12 @@ class Settings:
         _seconds(0, 3_600),
         "seconds that running handlers have to end when a worker stops or loses a partition",
     )
+    handler_grace: float = _setting(
+        "JOBS_HANDLER_GRACE",
+        86_400.0,
+        _seconds(0, 31_536_000),
+        "seconds that a job waits for a handler of its type before it fails",
+    )
     local: str | None = _setting(
         "JOBS_LOCAL", None, str, "the data folder of `processor local`, instead of one in your home"
     )

@@ -13,6 +13,7 @@ from processor.domain.errors import Reject
 from processor.domain.ids import JobId, partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.priority import LANES, Priority
+from processor.domain.retry import Retry
 from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
@@ -54,7 +55,7 @@ def recording() -> Jobs:
         await effect(request)
 
     for function in (effect, nothing, fails, rejects, needs_a_number):
-        jobs.register(function.__name__, function)
+        jobs.register(function.__name__, function, retry=Retry(attempts=1))
     return jobs
 
 

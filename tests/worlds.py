@@ -18,7 +18,9 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from processor.adapters.avro import AvroCodec
+from processor.adapters.memory.cancelling import MemoryWakes
 from processor.adapters.memory.database import MemoryDatabase
+from processor.adapters.memory.holds import MemoryHolds
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.log import MemoryLog, MemoryReader
 from processor.adapters.memory.membership import MemoryGroup, MemoryMembership
@@ -26,6 +28,7 @@ from processor.adapters.memory.ownership import MemoryOwnership
 from processor.adapters.memory.step import onward
 from processor.adapters.memory.topics import MemoryTopics
 from processor.adapters.memory.transactions import MemoryTransactions
+from processor.adapters.memory.waiting_room import MemoryWaitingRoom
 from processor.adapters.memory.workers import MemoryWorkers
 from processor.domain.ids import JobId, partition_of
 from processor.domain.outcome import Outcome
@@ -37,7 +40,8 @@ from processor.ports.log import Append, Place
 from processor.runtime.fetching import LookAhead
 from processor.runtime.handlers import Jobs
 from processor.runtime.keeping import Times
-from processor.runtime.worker import Manner, WorkerRuntime, World
+from processor.runtime.worker import WorkerRuntime
+from processor.runtime.world import Manner, World
 from tests.virtual_time import loop_of_the_test
 
 TOPICS = Topics("jobs")
@@ -80,6 +84,7 @@ class MemoryCluster:
         slots: int = 8,
         look_ahead: LookAhead | None = None,
         times: Times = TIMES,
+        grace: float = 0.0,
     ) -> None:
         loop = loop_of_the_test()
         loop.set_task_factory(_task_of_a_process)
@@ -87,13 +92,14 @@ class MemoryCluster:
         self.jobs = jobs
         self.partitions = partitions
         self.topics = MemoryTopics(TOPICS.every, partitions, self.clock)
-        self.database = MemoryDatabase.pinned(partitions)
+        self.database = MemoryDatabase.pinned(partitions, self.clock)
         self.group = MemoryGroup(partitions)
         self.manner = Manner(
             TOPICS,
             partitions,
             "cluster",
             slots=slots,
+            grace=grace,
             look_ahead=look_ahead or LookAhead(),
             times=times,
         )
@@ -238,6 +244,9 @@ class Member:
             ownership=MemoryOwnership(database, step=step),
             workers=MemoryWorkers(database, step=step),
             ledger=MemoryLedger(database, step=step),
+            room=MemoryWaitingRoom(database, step=step),
+            holds=MemoryHolds(database, step=step),
+            wakes=MemoryWakes(database, step=step),
             transactions=self.transactions,
             timeline=lambda: self.timeline,
             era=lambda: self.era,
@@ -257,9 +266,11 @@ class Member:
         await self.ended()
 
     async def ended(self) -> None:
-        """Wait until it is out; raises what it ended with."""
+        """Wait until it is out, within two minutes of the world's; raises what it ended with."""
         assert self.running is not None
-        await self.running
+        await asyncio.wait((self.running,), timeout=120)
+        assert self.running.done(), "the worker does not end"
+        self.running.result()
 
     def kill(self) -> None:
         """Kill -9: no call of it has an effect from now on, and its connections break."""
@@ -302,6 +313,21 @@ class Member:
 
     def _places(self, lane: Priority) -> list[Place]:
         return [Place(TOPICS.lane(lane), number) for number in range(self.cluster.partitions)]
+
+
+class Gate:
+    """Lets the calls of one name wait until it is opened; tells that one has come."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def __call__(self, name: str) -> BaseException | None:
+        if name in self.names:
+            self.reached.set()
+            await self.open.wait()
+        return await onward(name)
 
 
 def _task_of_a_process(

@@ -12,11 +12,14 @@ from processor.adapters.clock import SystemClock
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.kafka.membership import KafkaMembership
 from processor.adapters.kafka.reader import KafkaReader
+from processor.adapters.postgres.holds import PostgresHolds
 from processor.adapters.postgres.ledger import PostgresLedger
 from processor.adapters.postgres.lineage import Lineage
 from processor.adapters.postgres.ownership import PostgresOwnership
 from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.transactions import PREPARE, PostgresTransactions
+from processor.adapters.postgres.waiting_room import PostgresWaitingRoom
+from processor.adapters.postgres.wakes import PostgresWakes
 from processor.adapters.postgres.workers import PostgresWorkers
 from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
@@ -25,10 +28,12 @@ from processor.bootstrap.topics import check_topics
 from processor.ports.log import Place
 from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
-from processor.runtime.worker import Manner, WorkerRuntime, World
+from processor.runtime.worker import WorkerRuntime
+from processor.runtime.world import Manner, World
 from processor.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from processor.adapters.postgres.sessions import Sessions
@@ -108,6 +113,7 @@ async def _made(
             lineage=lineage,
         )
     )
+    made: list[WorkerRuntime] = []
     world = World(
         clock=SystemClock(),
         codec=codec,
@@ -118,10 +124,15 @@ async def _made(
             )
             for lane in settings.topics.lanes
         ],
-        membership=await held.enter_async_context(_membership(settings)),
+        membership=await held.enter_async_context(
+            _membership(settings, lambda: all(one.progresses() for one in made))
+        ),
         ownership=PostgresOwnership(service),
         workers=PostgresWorkers(service),
         ledger=PostgresLedger(service),
+        room=PostgresWaitingRoom(service),
+        holds=PostgresHolds(service),
+        wakes=PostgresWakes(url),
         transactions=PostgresTransactions(handlers, sessions),
         timeline=lambda: lineage.timeline or 0,
         era=lambda: lineage.era,
@@ -133,18 +144,21 @@ async def _made(
         cluster.id,
         release=settings.release,
         slots=settings.slots,
+        grace=settings.handler_grace,
         look_ahead=LookAhead(jobs=settings.look_ahead),
         times=Times(session=settings.session_timeout, drain=settings.drain_timeout),
     )
-    return WorkerRuntime(jobs, world, manner)
+    made.append(WorkerRuntime(jobs, world, manner))
+    return made[0]
 
 
-def _membership(settings: Settings) -> KafkaMembership:
+def _membership(settings: Settings, progress: Callable[[], bool]) -> KafkaMembership:
     return KafkaMembership(
         settings.need_kafka(),
         f"worker.{settings.namespace}",
         settings.topics.lanes,
         settings.partitions,
+        progress=progress,
         session_seconds=settings.session_timeout,
         # A worker dispatches while its heartbeat is younger than half the session time-out.
         heartbeat_seconds=min(HEARTBEAT_SECONDS, settings.session_timeout / 6),

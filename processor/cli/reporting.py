@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ class Report:
         self._began = time.monotonic()
         self._shown: list[JobId] = []
         self._terminal = sys.stdout.isatty()
+        self._wanted = True
         self.done = 0
         """Submissions that are appended."""
         self.line = 0
@@ -60,9 +62,17 @@ class Report:
             return
         if self._terminal:
             self._shown += ids[: SHOWN - len(self._shown)]
-        else:
-            sys.stdout.write("".join(f"{job}\n" for job in ids))
+        elif self._wanted:
+            self._tell("".join(f"{job}\n" for job in ids))
+
+    def _tell(self, ids: str) -> None:
+        try:
+            sys.stdout.write(ids)
             sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read the ids has gone; the submissions are wanted all the same.
+            self._wanted = False
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def refusal(self, why: SubmitError) -> SubmitError:
         """The one line of an early end."""

@@ -8,21 +8,21 @@ its own is named after batch and line number, so that what is appended is not do
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 from uuid import UUID
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from processor.bootstrap.producing import Client
     from processor.cli.lines import Line
     from processor.cli.reporting import Report
     from processor.domain.errors import SubmitError
-    from processor.domain.ids import JobId
     from processor.domain.priority import Priority
     from processor.runtime.submission import Submission
     from processor.settings import Settings
@@ -138,20 +138,46 @@ async def _submit(settings: Settings, source: Source, lane: Priority, report: Re
 
     async with Client.connect(settings) as client:
         report.begin(time.monotonic())
-        async for piece in source.pieces():
-            ids = await _send(client, piece, source.batch, lane, report)
-            report.advance(ids, piece.last, piece.read)
+        async with _Sending() as sending:
+            async for piece in source.pieces():
+                await sending.next(_send(client, piece, source.batch, lane, report))
     if source.broken is not None:
         raise report.refusal(source.broken)
 
 
-async def _send(
-    client: Client, piece: Piece, batch: UUID, lane: Priority, report: Report
-) -> list[JobId]:
+class _Sending:
+    """One piece is under way while the next is read, never two: order holds."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def next(self, send: Coroutine[None, None, None]) -> None:
+        """Begin once the last one is done."""
+        await self._settled()
+        self._task = asyncio.create_task(send)
+        await asyncio.sleep(0)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            await self._settled()
+        elif self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _settled(self) -> None:
+        if self._task is not None:
+            await self._task
+
+
+async def _send(client: Client, piece: Piece, batch: UUID, lane: Priority, report: Report) -> None:
     from processor.domain.errors import SubmitError
 
     report.try_to(piece.last)
     try:
-        return await client.submit(piece.submissions, priority=lane, batch=batch)
+        ids = await client.submit(piece.submissions, priority=lane, batch=batch)
     except SubmitError as unknown:
         raise report.refusal(unknown) from None
+    report.advance(ids, piece.last, piece.read)

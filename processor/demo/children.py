@@ -92,7 +92,7 @@ class Children:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                env=dict(self._environment),
+                env={**os.environ, **self._environment},
                 start_new_session=True,
             )
         finally:

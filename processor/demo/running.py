@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import asyncpg
 from rich.console import Console
 
 from processor.bootstrap.migrating import migrate
@@ -24,6 +25,7 @@ from processor.demo.report import Report, Times
 from processor.demo.showing import showing
 from processor.demo.watching import Watch
 from processor.demo.working import Run, Wanted
+from processor.domain.errors import Unavailable
 from processor.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,10 +46,18 @@ async def demonstrate(
     expecting = asyncio.create_task(asyncio.to_thread(expect, rows(wanted.flights)))
     async with made(settings) as place:
         await migrate(place.settings)
-        await place.connection.execute(tables.CREATE)
-        with _logs(console) as folder:
-            report = await _work(place, wanted, console, describe, folder, await expecting)
-    return report
+        with _logs(console) as folder, _database_away():
+            await place.connection.execute(tables.CREATE)
+            return await _work(place, wanted, console, describe, folder, await expecting)
+
+
+@contextlib.contextmanager
+def _database_away() -> Iterator[None]:
+    """The workers outlive a database that goes away for a while; the demo's own look does not."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise Unavailable(f"the demo lost its connection to the database: {error}") from error
 
 
 async def _work(

@@ -78,6 +78,7 @@ class Run:
             return await submitting
         finally:
             submitting.cancel()
+            await asyncio.wait({submitting})
 
     async def over(self, show: Show, submitting: asyncio.Task[list[JobId]]) -> bool:
         """Look once; raises `ProcessorError` when a process ended or nothing moves any more."""

@@ -166,6 +166,25 @@ class Mailboxes(Generic[T]):
         self._settle(entity, box)
         return withdrawn[::-1]
 
+    def remove(self, entity: int, job: T) -> bool:
+        """Remove one waiting job; False where it does not wait here."""
+        box = self._boxes.get(entity)
+        if box is None:
+            return False
+        if box.head is not None and box.head[1] is job:
+            box.head = None
+            self._settle(entity, box)
+            return True
+        for lane, line in box.lines.items():
+            for placed in line:
+                if placed.job is job:
+                    line.remove(placed)
+                    if not line:
+                        del box.lines[lane]
+                    self._settle(entity, box)
+                    return True
+        return False
+
     def drop(self, unwanted: Callable[[T], bool]) -> list[T]:
         """Remove and return the waiting jobs that are `unwanted`; jobs that are out stay."""
         dropped: list[T] = []

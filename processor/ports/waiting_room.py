@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from processor.domain.priority import Priority
     from processor.ports.ledger import Answer
     from processor.ports.ownership import Fence
+
+
+LONGEST: Final = 100 * 365 * 86_400.0
+"""Seconds that a delay is cut to: a policy's may be without end."""
 
 
 class WaitingState(StrEnum):
@@ -96,7 +100,8 @@ class WaitingRoom(Protocol):
         """Write rows that hold nothing, each as by `record` with revision 0, all in one go.
 
         `locked` names entities whose lock the caller's own running jobs hold. A row that is
-        there already is answered SETTLED if its job has ended, else STALE.
+        there already, or one of a later generation, is answered SETTLED if its job has ended, else
+        STALE. One busy entity costs only its own rows.
         """
         ...
 
@@ -112,14 +117,14 @@ class WaitingRoom(Protocol):
 
 
 class Sweeping(Protocol):
-    """Finds and clears what nobody's turn brings back."""
+    """Finds and clears what nobody's turn brings back; raises `Fault` as the waiting room does.
+
+    `stranded` and `settled` look at a bounded part of the room in each call and go on where the
+    last one ended, so that all of it is seen in turn; as many as `limit` means: ask again at once.
+    """
 
     async def stranded(self, partitions: Collection[int], limit: int) -> list[tuple[int, int]]:
-        """(partition, entity) of queued rows whose entity has no unsettled head, oldest first."""
-        ...
-
-    async def remove(self, rows: Collection[tuple[JobId, int]]) -> None:
-        """Delete rows (job, generation) whose outcome is acknowledged; blocking ones stay."""
+        """(partition, entity) of queued rows whose entity has no unsettled head."""
         ...
 
     async def settled(self, partitions: Collection[int], limit: int) -> list[Waiting]:
@@ -129,8 +134,23 @@ class Sweeping(Protocol):
         """
         ...
 
+    async def orphans(self, partitions: Collection[int], limit: int) -> list[Waiting]:
+        """Rows whose hold is no longer open: they were parked while it was released (H45)."""
+        ...
+
+    async def remove(self, rows: Collection[tuple[JobId, int]]) -> None:
+        """Delete rows (job, generation) whose outcome is acknowledged.
+
+        What is not settled stays, a blocking row until a later generation is in the ledger.
+        """
+        ...
+
     async def wake(self, partition: int, states: Collection[WaitingState]) -> None:
         """Make a partition's rows of these states due now: a new owner looks at them afresh."""
+        ...
+
+    async def wake_hold(self, hold: int, partitions: Collection[int]) -> None:
+        """Make the rows that a hold kept due now, and tied to it no longer."""
         ...
 
 

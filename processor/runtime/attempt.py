@@ -21,6 +21,7 @@ from processor.ports.ledger import Answer, Ending, Fault
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.calling import Run, where_it_stood
 from processor.runtime.deciding import counts, delay_after
+from processor.runtime.enduring import to_the_end
 from processor.runtime.failing import detail_of
 from processor.runtime.outcomes import as_it_waits
 from processor.runtime.request import Interrupted
@@ -31,20 +32,23 @@ if TYPE_CHECKING:
 
     from processor.domain.events import ErrorDetail
     from processor.ports.clock import Clock
-    from processor.ports.transactions import Transaction
     from processor.runtime.calling import Caller, Desk
     from processor.runtime.delivery import Delivery
     from processor.runtime.flusher import Flusher
     from processor.runtime.handlers import Handler, Jobs
+    from processor.runtime.holding import Holding
     from processor.runtime.outcomes import Outcomes
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.recording import Recorder
+    from processor.runtime.request import Opening
     from processor.runtime.settling import Settling
 
 log = structlog.get_logger(__name__)
 
 PAUSE_WHEN_BUSY = 0.05
 LONGEST_PAUSE = 2.0
+FAULTS_AT_MOST = 20
+"""Repeats that the infrastructure caused, while other connections answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Collaborators:
     flusher: Flusher
     recorder: Recorder
     settling: Settling
+    holding: Holding
     grace: float
     """Seconds that a job waits for a handler of its type."""
     doubt: Callable[[OwnedPartition, str], None]
@@ -84,13 +89,16 @@ class Attempts:
 
         Cancelling it means that the worker lets the job go: nothing is recorded.
         """
+        if not delivery.partition.open:
+            self._with.settling.abandon(delivery)
+            return
         run = self._begin(delivery)
         delivery.running = run
         try:
             await self._attempt(run)
         except Fault as fault:
             await self._close(run)
-            self._again_after_fault(run, fault)
+            await self._again_after_fault(run, fault)
         except asyncio.CancelledError:
             await self._close(run)
             if delivery.cancelled:
@@ -117,7 +125,11 @@ class Attempts:
     async def _attempt(self, run: Run) -> None:
         delivery = run.delivery
         handler = self._with.jobs.find(delivery.record.type)
-        if delivery.corrupt is not None:
+        hold = self._with.holding.match(delivery.record, delivery.lane)
+        if hold is not None:
+            wait = wait_of(delivery, WaitingState.HELD, hold=hold.id)
+            await self._with.recorder.wait(delivery, wait, tell=False)
+        elif delivery.corrupt is not None:
             await self._fail_unstarted(run, delivery.corrupt)
         elif handler is None:
             await self._miss(run)
@@ -185,9 +197,16 @@ class Attempts:
         delivery.returned += 1
         asyncio.get_running_loop().call_later(pause, self._with.settling.give_back, delivery)
 
-    def _again_after_fault(self, run: Run, fault: Fault) -> None:
+    async def _again_after_fault(self, run: Run, fault: Fault) -> None:
+        """Run it again without counting; what fails so again and again is an attempt (H18)."""
         delivery = run.delivery
         delivery.faults += 1
+        if delivery.faults >= FAULTS_AT_MOST and await self._with.recorder.database_answers():
+            handler = self._with.jobs.find(delivery.record.type)
+            if handler is not None:
+                delivery.faults = 0
+                await self._fail(run, handler, RuntimeError(f"{FAULTS_AT_MOST} times: {fault}"))
+                return
         log.warning(
             "the infrastructure failed; the job runs again",
             job=str(delivery.record.job),
@@ -252,11 +271,16 @@ class Attempts:
 
     @staticmethod
     async def _close(run: Run) -> None:
-        """Roll back whatever is open; a cancelled attempt waits for it too."""
+        """Roll back whatever is open, to the end: a cancelled attempt still holds its entity."""
         opening, run.opening = run.opening, None
-        transaction: Transaction | None = None if opening is None else await opening.close()
-        if transaction is not None:
-            await asyncio.shield(transaction.rollback())
+        if opening is not None:
+            await to_the_end(asyncio.ensure_future(_roll_back(opening)))
+
+
+async def _roll_back(opening: Opening) -> None:
+    transaction = await opening.close()
+    if transaction is not None:
+        await transaction.rollback()
 
 
 def _fault_of(run: Run, error: BaseException) -> Fault | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import structlog
 
 from processor.domain.errors import AttemptTimeout
+from processor.runtime.enduring import to_the_end
 from processor.runtime.follow_ups import FollowUps
 from processor.runtime.request import Cluster, Interrupted, Opening, Request
 from processor.runtime.result import encode_result
@@ -120,16 +121,22 @@ class Caller:
         return returned
 
     async def _in_thread(self, run: Run, handler: Handler[Any], payload: object) -> object:
-        """A thread cannot be stopped: past its time-out the attempt fails when the thread ends."""
+        """A thread cannot be stopped: past its time-out the attempt fails when the thread ends.
+
+        A cancelled attempt waits for it too: until then nothing of its entity may start (H27).
+        """
         request = _request(run, payload, None)
         thread = asyncio.get_running_loop().run_in_executor(
             self._threads, handler.function, request
         )
-        done, _ = await asyncio.wait((thread,), timeout=handler.timeout)
-        if done:
-            return thread.result()
-        log.error("a thread runs past its time-out and keeps its slot", type=handler.type)
-        await asyncio.wait((thread,))
+        try:
+            done, _ = await asyncio.wait((thread,), timeout=handler.timeout)
+            if done:
+                return thread.result()
+            log.error("a thread runs past its time-out and keeps its slot", type=handler.type)
+            await asyncio.wait((thread,))
+        finally:
+            await to_the_end(thread)
         raise _timed_out(handler, None)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from processor.runtime.calling import Run
     from processor.runtime.partition import OwnedPartition
 
-    Name = tuple[UUID, int, int]
+    Name = tuple[UUID, int, UUID]
 
 
 class Delivery:
@@ -86,8 +86,12 @@ class Delivery:
 
     @property
     def name(self) -> Name:
-        """By which a further record of the same job and generation is recognised."""
-        return (self.record.job, self.record.generation, self.partition.number)
+        """By which a further record of the same job and generation is recognised.
+
+        Within one spell of owning the partition: a copy attached to a delivery of an older spell,
+        which is thrown away, would never be done.
+        """
+        return (self.record.job, self.record.generation, self.partition.fence.token)
 
     def claim(self) -> Claim:
         """Which job a transaction is for."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from processor.domain.mailbox import Mailboxes
+    from processor.domain.priority import Priority
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
 
@@ -33,11 +34,13 @@ class Dispatcher:
         slots: int,
         run: Callable[[Delivery], Coroutine[None, None, None]],
         gate: Callable[[], bool],
+        is_lane_held: Callable[[Priority], bool],
     ) -> None:
         self._mailboxes = mailboxes
         self._slots = slots
         self._run = run
         self._gate = gate
+        self._is_lane_held = is_lane_held
         self._shares = Shares()
         self._held = [0 for _ in LANES]
         self._asked = False
@@ -56,28 +59,41 @@ class Dispatcher:
         """Start nothing more."""
         self._stopped = True
 
-    async def idle(self) -> None:
-        """Return when no attempt runs."""
-        while self.running:
-            await asyncio.wait(self.running)
+    async def idle(self, timeout: float) -> None:
+        """Return when no attempt of now runs any more, or after that many seconds."""
+        if self.running:
+            await asyncio.wait(self.running, timeout=timeout)
 
     def cancel(self, partition: OwnedPartition | None = None) -> None:
-        """Cancel the running attempts of a partition, or all."""
-        for attempt, delivery in list(self.running.items()):
+        """Cancel the running attempts of a partition, or all; each has begun by then.
+
+        An attempt that is cancelled before its first step would never let its job go.
+        """
+        loop = asyncio.get_running_loop()
+        for attempt, delivery in self.running.items():
             if partition is None or delivery.partition is partition:
+                loop.call_soon(attempt.cancel)
+
+    def stop_one(self, delivery: Delivery) -> bool:
+        """Stop the attempt of a job that was ended from outside; False where none runs."""
+        for attempt, running in self.running.items():
+            if running is delivery:
+                delivery.cancelled = True
                 attempt.cancel()
+                return True
+        return False
 
     def _pump(self) -> None:
         self._asked = False
         if self._stopped or not self._gate():
             return
-        ready = self._mailboxes.ready
-        held = self._held
+        served = [not self._is_lane_held(lane) for lane in LANES]
+        ready, held = self._mailboxes.ready, self._held
         while any(ready):
             lane = self._shares.pick(
                 [
-                    waiting and may_send(lane, held, self._slots)
-                    for lane, waiting in enumerate(ready)
+                    ready[lane] and served[lane] and may_send(lane, held, self._slots)
+                    for lane in LANES
                 ]
             )
             if lane is None:

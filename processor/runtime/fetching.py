@@ -6,6 +6,7 @@ One fetcher a lane, so that a full buffer of one never delays another.
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import structlog
 from processor.ports.log import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from processor.domain.priority import Priority
     from processor.ports.clock import Clock
@@ -53,6 +54,7 @@ class LaneFetcher:
         intake: Intake,
         clock: Clock,
         look_ahead: LookAhead,
+        is_lane_held: Callable[[Priority], bool],
     ) -> None:
         self.lane = lane
         self.topic = topic
@@ -61,13 +63,14 @@ class LaneFetcher:
         self._intake = intake
         self._clock = clock
         self._look_ahead = look_ahead
+        self._is_lane_held = is_lane_held
         self._reading: dict[int, OwnedPartition] = {}
         self._full: set[int] = set()
         self._halted: dict[int, float] = {}
         self._changed = asyncio.Event()
         self._stopped = False
-        self.fetches = 0
-        """Fetches that came back: tells that the fetcher is alive."""
+        self.turned_at = math.inf
+        """When it last began to fetch; infinite while there is nothing that it may read."""
 
     def take(self, partition: OwnedPartition) -> None:
         """Read a partition from its position on."""
@@ -85,9 +88,8 @@ class LaneFetcher:
             self.reader.leave(Place(self.topic, partition.number))
 
     def look_again(self) -> None:
-        """Records became done: there may be room."""
-        if self._full:
-            self._changed.set()
+        """Records became done, or holds have changed: there may be something to read."""
+        self._changed.set()
 
     def stop(self) -> None:
         """End after the fetch that is under way, which must not be cancelled."""
@@ -97,6 +99,7 @@ class LaneFetcher:
     async def run(self) -> None:
         """Fetch until stopped; raises `LogCut` where the log has a hole."""
         while not self._stopped:
+            self.turned_at = self._clock.monotonic()
             places = self._with_room()
             if not places:
                 await self._wait_for_change()
@@ -105,13 +108,14 @@ class LaneFetcher:
             fetched = await self.reader.fetch(
                 SHORT_POLL if partial else LONG_POLL, MOST_AT_ONCE, places if partial else None
             )
-            self.fetches += 1
             if fetched:
                 await self._take_in(fetched)
 
     def _with_room(self) -> list[Place]:
         now = self._clock.monotonic()
-        places = []
+        places: list[Place] = []
+        if self._is_lane_held(self.lane):
+            return places
         for number, partition in self._reading.items():
             if number in self._halted:
                 if self._halted[number] > now:
@@ -135,6 +139,7 @@ class LaneFetcher:
     async def _wait_for_change(self) -> None:
         self._changed.clear()
         if not self._halted:
+            self.turned_at = math.inf
             await self._changed.wait()
             return
         await self._clock.sleep(LONG_POLL)

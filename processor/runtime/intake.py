@@ -134,7 +134,7 @@ class Intake:
     def _route(self, arrived: list[Delivery], known: Known) -> None:
         ended = by_job(known.ledger)
         waiting: dict[JobId, WaitingRow] = {row.job: row for row in known.waiting}
-        heads = {row.entity_key: row.job for row in known.waiting if row.holds}
+        heads = {row.entity_key: row for row in known.waiting if row.holds}
         for delivery in arrived:
             if not delivery.partition.open:
                 self._memory.forget(delivery)
@@ -160,12 +160,14 @@ class Intake:
         else:
             self._mailboxes.put(delivery.entity, delivery.lane, delivery.offset, delivery)
 
-    def _learn(self, delivery: Delivery, head: JobId | None, spilled: Priority | None) -> None:
+    def _learn(self, delivery: Delivery, head: WaitingRow | None, spilled: Priority | None) -> None:
         """Take over what an earlier owner left about an entity."""
         entity, partition = delivery.entity, delivery.partition
-        if head is not None and not self._lines.knows(entity) and not self._lines.saw_end_of(head):
-            self._lines.head(entity, partition, head)
-        if spilled is not None and not self._lines.knows(entity):
+        if self._lines.knows(entity):
+            return
+        if head is not None and not self._lines.saw_end_of(head.job, head.generation):
+            self._lines.head(entity, partition, head.job)
+        if spilled is not None:
             self._lines.queued(entity, partition, spilled)
 
     def _spill(self, lane: Priority, arrived: list[Delivery]) -> None:

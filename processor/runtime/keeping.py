@@ -46,6 +46,8 @@ class Times:
     """The group's session time-out; a worker dispatches while a heartbeat is half as old."""
     drain: float = 30.0
     """How long handlers of a partition that is let go may still run."""
+    grace: float = 5.0
+    """How long what was cancelled then may take to end before a stop leaves it behind."""
     beat: float = 1.0
     write: float = 0.25
     look: float = 0.1
@@ -87,6 +89,8 @@ class Keeper:
         self._lost: list[OwnedPartition] = []
         self._writing = asyncio.Lock()
         self._stopping = False
+        self.turned_at = clock.monotonic()
+        """When it last looked at what the group wants."""
 
     @property
     def owned(self) -> dict[int, OwnedPartition]:
@@ -111,6 +115,7 @@ class Keeper:
     async def run(self) -> None:
         """Follow the group until cancelled; raises `LogCut` where a position is not in the log."""
         while True:
+            self.turned_at = self._clock.monotonic()
             try:
                 await self._reconcile()
             except (Fault, Unavailable) as fault:
@@ -134,6 +139,11 @@ class Keeper:
         for partition in list(self.owned.values()):
             self._let_go(partition)
         await asyncio.gather(*self._leaving.values())
+
+    def give_up(self) -> None:
+        """Let nothing go any more: the worker has ended, and others will see it dead."""
+        for leaving in self._leaving.values():
+            leaving.cancel()
 
     async def _reconcile(self) -> None:
         wanted = self._membership.assigned()
@@ -212,22 +222,38 @@ class Keeper:
 
     async def _leave(self, partition: OwnedPartition) -> None:
         deadline = self._clock.monotonic() + self._times.drain
-        while partition.out and not partition.lost:
-            if self._clock.monotonic() >= deadline:
-                self._holds.dispatcher.cancel(partition)
-            await self._clock.sleep(self._times.look / 5)
+        await self._ended(partition, deadline)
+        if not partition.lost:
+            await self._published(deadline)
         if partition.lost:
             return
-        await self._published(deadline)
-        async with self._writing:
-            try:
-                held = await self._ownership.release(partition.final_move())
-            except Fault as fault:
-                log.warning("could not let go; the next owner waits", because=str(fault))
-                held = False
+        held = False
+        if not partition.out:
+            held = await self._release(partition)
         partition.lost = True
         self.owned.pop(partition.number, None)
         log.info("let a partition go", partition=partition.number, held=held)
+
+    async def _ended(self, partition: OwnedPartition, deadline: float) -> None:
+        """Return when nothing of it is out: while a thread of it runs only a stop goes on (H27)."""
+        cancelled = False
+        while partition.out and not partition.lost:
+            late = self._clock.monotonic() - deadline
+            if late >= 0 and not cancelled:
+                self._holds.dispatcher.cancel(partition)
+                cancelled = True
+            if late >= self._times.grace and self._stopping:
+                log.error("jobs still run and are left behind", partition=partition.number)
+                return
+            await self._clock.sleep(self._times.look / 5)
+
+    async def _release(self, partition: OwnedPartition) -> bool:
+        async with self._writing:
+            try:
+                return await self._ownership.release(partition.final_move())
+            except Fault as fault:
+                log.warning("could not let go; the next owner waits", because=str(fault))
+                return False
 
     async def _published(self, deadline: float) -> None:
         """Give outcomes the time to be acknowledged, so that the next owner has less to repeat."""

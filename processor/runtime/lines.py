@@ -50,7 +50,7 @@ class Lines:
         self._mailboxes = mailboxes
         self._lines: dict[int, _Line] = {}
         self._hungry: dict[int, OwnedPartition] = {}
-        self._ended: OrderedDict[JobId, None] = OrderedDict()
+        self._ended: OrderedDict[tuple[JobId, int], None] = OrderedDict()
         self.hunger = asyncio.Event()
         """Set when an entity's queued rows may be loaded."""
 
@@ -69,9 +69,9 @@ class Lines:
         line.loaded.discard(job)
         self._mailboxes.hold(entity)
 
-    def saw_end_of(self, job: JobId) -> bool:
+    def saw_end_of(self, job: JobId, generation: int) -> bool:
         """Whether a head ended here lately: a look-up that is older still shows it."""
-        return job in self._ended
+        return (job, generation) in self._ended
 
     def heads(self) -> dict[int, JobId]:
         """The job that holds each held entity."""
@@ -81,7 +81,8 @@ class Lines:
         """The row that held an entity is gone."""
         line = self._lines.get(entity)
         if line is not None and line.head == job:
-            self._behead(entity, line)
+            line.head = None
+            self._mailboxes.free(entity)
             self._look(entity, line)
 
     def knows(self, entity: int) -> bool:
@@ -141,7 +142,11 @@ class Lines:
             return
         line.loaded.discard(delivery.record.job)
         if line.head == delivery.record.job:
-            self._behead(delivery.entity, line)
+            line.head = None
+            self._ended[delivery.record.job, delivery.record.generation] = None
+            if len(self._ended) > ENDS_REMEMBERED:
+                self._ended.popitem(last=False)
+            self._mailboxes.free(delivery.entity)
         self._look(delivery.entity, line)
 
     def hungry(self) -> dict[int, OwnedPartition]:
@@ -158,6 +163,7 @@ class Lines:
 
     def drop(self, partition: OwnedPartition) -> None:
         """Forget the entities of a partition that is not ours any more."""
+        self._ended.clear()
         for entity, line in list(self._lines.items()):
             if line.partition is partition:
                 del self._lines[entity]
@@ -180,14 +186,6 @@ class Lines:
             self.hunger.set()
         else:
             self._forget_if_empty(entity, line)
-
-    def _behead(self, entity: int, line: _Line) -> None:
-        if line.head is not None:
-            self._ended[line.head] = None
-            if len(self._ended) > ENDS_REMEMBERED:
-                self._ended.popitem(last=False)
-        line.head = None
-        self._mailboxes.free(entity)
 
     def _forget_if_empty(self, entity: int, line: _Line) -> None:
         if line.empty:

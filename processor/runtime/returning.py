@@ -22,7 +22,7 @@ from processor.runtime.delivery import Delivery
 from processor.runtime.settled import by_job, settling_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
@@ -54,8 +54,9 @@ class Returning:
         memory: Memory,
         settling: Settling,
         owned: Callable[[], dict[int, OwnedPartition]],
-        wake: Callable[[], None],
+        types: Callable[[], Iterable[str]],
     ) -> None:
+        """`types` are those there are handlers for: with a new one, what missed it comes back."""
         self._room = room
         self._ledger = ledger
         self._codec = codec
@@ -66,16 +67,21 @@ class Returning:
         self._reserved = memory.reserved
         self._settling = settling
         self._owned = owned
-        self._wake = wake
+        self._types = types
+        self._known_types = frozenset(types())
         self._fresh: set[int] = set()
         self._deferred: dict[int, OwnedPartition] = {}
         self._unreadable: set[tuple[object, int]] = set()
-        self._swept_at = 0.0
+        self._swept_at = -SWEEP_EVERY
 
     def take(self, partition: OwnedPartition) -> None:
         """A partition was taken over: sweep it soon, and look afresh at what missed its handler."""
         self._fresh.add(partition.number)
-        self._swept_at = 0.0
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Somebody touched a row: sweep at the next tick."""
+        self._swept_at = -SWEEP_EVERY
 
     async def by_time(self) -> None:
         """Bring back what is due, and sweep, until cancelled."""
@@ -94,7 +100,7 @@ class Returning:
             for entity, partition in self._lines.hungry().items():
                 if partition.open:
                     await self._load_until_answered(entity, partition)
-            self._wake()
+            self._settling.wake()
 
     async def _load_until_answered(self, entity: int, partition: OwnedPartition) -> None:
         while partition.open:
@@ -119,9 +125,13 @@ class Returning:
         if now - self._swept_at >= SWEEP_EVERY:
             self._swept_at = now
             await self._sweep(open_)
-        self._wake()
+        self._settling.wake()
 
     async def _wake_held(self, open_: dict[int, OwnedPartition]) -> None:
+        types = frozenset(self._types())
+        if types - self._known_types:
+            self._fresh.update(open_)
+        self._known_types = types
         fresh, self._fresh = self._fresh, set()
         for number in fresh & open_.keys():
             await self._room.wake(number, [WaitingState.HELD])
@@ -154,6 +164,8 @@ class Returning:
 
     def _return(self, row: Waiting, delivery: Delivery) -> None:
         entity = delivery.entity
+        if delivery.name in self._reserved:
+            return
         self._reserved[delivery.name] = delivery
         if row.wait.holds:
             self._lines.head(entity, delivery.partition, delivery.record.job)

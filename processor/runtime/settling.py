@@ -26,7 +26,8 @@ class Settling:
     def __init__(self, memory: Memory, publisher: Publisher, wake: Callable[[], None]) -> None:
         self._memory = memory
         self._publisher = publisher
-        self._wake = wake
+        self.wake = wake
+        """Has the dispatcher look soon whether a job can start."""
 
     def settle(
         self, delivery: Delivery, body: bytes, ending: Ending, *, follow_ups: bool = False
@@ -75,7 +76,7 @@ class Settling:
             self._memory.mailboxes.give_back(
                 delivery.entity, delivery.lane, delivery.offset, delivery
             )
-            self._wake()
+            self.wake()
         else:
             self._leave(delivery)
 
@@ -94,4 +95,4 @@ class Settling:
         delivery.partition.out -= 1
         self._memory.forget(delivery)
         self._memory.mailboxes.release(delivery.entity)
-        self._wake()
+        self.wake()

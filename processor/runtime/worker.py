@@ -13,9 +13,7 @@ import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import structlog
 
@@ -27,10 +25,11 @@ from processor.runtime.beating import Heart
 from processor.runtime.calling import Caller, Desk
 from processor.runtime.decoding import Decoder
 from processor.runtime.dispatcher import Dispatcher
-from processor.runtime.fetching import LaneFetcher, LookAhead
+from processor.runtime.fetching import LaneFetcher
 from processor.runtime.flusher import Flusher
+from processor.runtime.holding import Holding
 from processor.runtime.intake import Intake
-from processor.runtime.keeping import Holdings, Keeper, Times
+from processor.runtime.keeping import Holdings, Keeper
 from processor.runtime.memory import Memory
 from processor.runtime.outcomes import Outcomes
 from processor.runtime.publisher import Publisher
@@ -38,65 +37,21 @@ from processor.runtime.queueing import Queueing
 from processor.runtime.recording import Recorder
 from processor.runtime.returning import Returning
 from processor.runtime.settling import Settling
+from processor.runtime.waking import Waking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from uuid import UUID
+    from collections.abc import Coroutine
 
-    from processor.domain.topics import Topics
-    from processor.ports.clock import Clock
-    from processor.ports.codec import Codec
-    from processor.ports.ledger import Ledger
-    from processor.ports.log import Log, Reader
-    from processor.ports.membership import Membership
-    from processor.ports.ownership import Ownership, Workers
-    from processor.ports.transactions import Transactions
-    from processor.ports.waiting_room import Room
+    from processor.domain.priority import Priority
     from processor.runtime.delivery import Delivery
     from processor.runtime.handlers import Jobs
     from processor.runtime.partition import OwnedPartition
+    from processor.runtime.world import Manner, World
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything a worker asks of the world."""
-
-    clock: Clock
-    codec: Codec
-    log: Log
-    readers: Sequence[Reader]
-    """One for each lane, most urgent first."""
-    membership: Membership
-    ownership: Ownership
-    workers: Workers
-    ledger: Ledger
-    room: Room
-    transactions: Transactions
-    timeline: Callable[[], int]
-    """The database's timeline as it was last seen."""
-    era: Callable[[], int] = lambda: 0
-    """Counts the times the database turned out to be another one."""
-    chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
-    """What else this process does, each until cancelled: the janitor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a worker works."""
-
-    topics: Topics
-    partitions: int
-    cluster: str
-    """Kafka's cluster id."""
-    release: str = ""
-    slots: int = 32
-    grace: float = 24 * 3600.0
-    """Seconds that a job waits for a handler of its type before it fails."""
-    look_ahead: LookAhead = field(default_factory=LookAhead)
-    times: Times = field(default_factory=Times)
-    worker: UUID = field(default_factory=uuid4)
+STUCK_AFTER = 30.0
+"""Seconds without a turn of a fetcher or the keeper."""
 
 
 class WorkerRuntime:
@@ -110,7 +65,7 @@ class WorkerRuntime:
         self._era = world.era()
         memory = self._memory = Memory()
         self.dispatcher = Dispatcher(
-            memory.mailboxes, manner.slots, self._attempt, self._may_dispatch
+            memory.mailboxes, manner.slots, self._attempt, self._may_dispatch, self._is_lane_held
         )
         wake = self.dispatcher.wake
         self._publisher = Publisher(
@@ -138,7 +93,19 @@ class WorkerRuntime:
             memory,
             settling,
             self._owned,
-            wake,
+            lambda: self._jobs,
+        )
+        self._holding = Holding(
+            world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
+        )
+        self._waking = Waking(
+            world.wakes,
+            world.ledger,
+            world.clock,
+            memory,
+            self.dispatcher,
+            settling,
+            self._returning.look_soon,
         )
         self._attempts = self._make_attempts(settling)
         self._fetchers = self._make_fetchers(settling)
@@ -156,6 +123,12 @@ class WorkerRuntime:
         """How histories and logs call this worker: host, process, and the start of its id."""
         return f"{socket.gethostname()}/{os.getpid()}/{str(self._manner.worker)[:8]}"
 
+    def progresses(self) -> bool:
+        """Whether fetchers and keeper have come round lately: if not, others should take over."""
+        since = self._world.clock.monotonic() - STUCK_AFTER
+        turns = (self.keeper.turned_at, *(fetcher.turned_at for fetcher in self._fetchers))
+        return all(turned_at >= since for turned_at in turns)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain; raises what makes working on impossible."""
         world, worker = self._world, self._manner.worker
@@ -164,11 +137,15 @@ class WorkerRuntime:
         try:
             async with asyncio.TaskGroup() as group:
                 services = [group.create_task(service) for service in self._services()]
+                fetching = [group.create_task(fetcher.run()) for fetcher in self._fetchers]
                 await stop.wait()
                 await self._drain()
-                for service in services:
+                # A fetch under way must not be cancelled; it ends by itself.
+                await asyncio.wait(fetching, timeout=self._manner.times.grace)
+                for service in (*services, *fetching):
                     service.cancel()
         finally:
+            await self._end_attempts()
             self._threads.shutdown(wait=False, cancel_futures=True)
         with suppress(Fault):
             await world.workers.part(worker)
@@ -213,9 +190,11 @@ class WorkerRuntime:
             self._queueing.run(),
             self._returning.by_time(),
             self._returning.by_turn(),
+            self._holding.run(),
+            self._waking.listen(),
+            self._waking.run(),
             announcer.run(),
             *(chore() for chore in world.chores),
-            *(fetcher.run() for fetcher in self._fetchers),
         ]
 
     async def _drain(self) -> None:
@@ -227,11 +206,21 @@ class WorkerRuntime:
             fetcher.stop()
         await self.keeper.let_everything_go()
 
+    async def _end_attempts(self) -> None:
+        """End what still runs: after a drain nothing, after a failure of the worker everything."""
+        self.keeper.give_up()
+        self.dispatcher.stop()
+        self.dispatcher.cancel()
+        await self.dispatcher.idle(self._manner.times.grace)
+
     async def _attempt(self, delivery: Delivery) -> None:
         await self._attempts.run(delivery)
 
     def _may_dispatch(self) -> bool:
         return self.keeper.may_dispatch()
+
+    def _is_lane_held(self, lane: Priority) -> bool:
+        return self._holding.is_lane_held(lane)
 
     def _compare_era(self) -> None:
         era = self._world.era()
@@ -247,6 +236,7 @@ class WorkerRuntime:
     def _look_again(self) -> None:
         for fetcher in self._fetchers:
             fetcher.look_again()
+        self.dispatcher.wake()
 
     def _owned(self) -> dict[int, OwnedPartition]:
         return self.keeper.owned
@@ -264,6 +254,7 @@ class WorkerRuntime:
                 self._flusher,
                 self._recorder,
                 settling,
+                self._holding,
                 self._manner.grace,
                 self._doubt,
             ),
@@ -286,6 +277,15 @@ class WorkerRuntime:
             decoder = Decoder(world.codec, lane, topic, manner.cluster, manner.partitions)
             reader = world.readers[lane]
             fetchers.append(
-                LaneFetcher(lane, topic, reader, decoder, intake, world.clock, manner.look_ahead)
+                LaneFetcher(
+                    lane,
+                    topic,
+                    reader,
+                    decoder,
+                    intake,
+                    world.clock,
+                    manner.look_ahead,
+                    self._is_lane_held,
+                )
             )
         return fetchers

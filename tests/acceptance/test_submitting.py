@@ -182,14 +182,14 @@ def test_a_producer_needs_no_database(run: Commands) -> None:
 
 def test_ctrl_c_says_what_is_appended_and_going_on_does_nothing_twice(run: Commands) -> None:
     text = lines(100, tenant="stopped")
-    started = run.start("submit", "-")
-    assert started.stdin is not None
-    assert started.stdout is not None
-    started.stdin.write(text)
-    started.stdin.flush()
-    first = [started.stdout.readline().decode().strip() for _ in range(100)]
-    started.send_signal(signal.SIGINT)
-    out, err = started.communicate(timeout=60)
+    with run.start("submit", "-") as started:
+        assert started.stdin is not None
+        assert started.stdout is not None
+        started.stdin.write(text)
+        started.stdin.flush()
+        first = [started.stdout.readline().decode().strip() for _ in range(100)]
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=60)
     assert started.returncode == 130
     assert out == b""
     (line,) = err.decode().splitlines()
@@ -200,6 +200,23 @@ def test_ctrl_c_says_what_is_appended_and_going_on_does_nothing_twice(run: Comma
     assert done.code == 0, done
     assert done.ids[:100] == first
     assert appended(run, "stopped") == list(range(105))
+
+
+def test_whoever_stops_reading_the_ids_does_not_stop_the_submissions(run: Commands) -> None:
+    with run.start("submit", "-") as started:
+        assert started.stdin is not None
+        assert started.stdout is not None
+        assert started.stderr is not None
+        started.stdin.write(lines(10, tenant="unread"))
+        started.stdin.flush()
+        started.stdout.readline()
+        started.stdout.close()
+        started.stdin.write(lines(10_000, 10, tenant="unread"))
+        started.stdin.close()
+        err = started.stderr.read().decode()
+    assert started.returncode == 0, err
+    assert err.startswith("10,010 submitted")
+    assert appended(run, "unread") == list(range(10_010))
 
 
 def memory_of(process: int) -> int:
@@ -217,21 +234,19 @@ def memory_of(process: int) -> int:
 def test_a_long_stream_needs_no_more_memory_than_half_of_it(
     run: Commands, count: int, payload: int
 ) -> None:
-    started = run.start("submit", "-")
-    assert started.stdin is not None
-    assert started.stdout is not None
-    peaks = []
-    ids = set()
-    for half in range(2):
-        for _ in range(count // 2 // 1_000):
-            started.stdin.write(
-                lines(1_000, tenant="long", caller={"user": "x"}, payload="y" * payload)
-            )
-            started.stdin.flush()
-            ids |= {started.stdout.readline() for _ in range(1_000)}
-        assert len(ids) == count // 2 * (half + 1)
-        peaks.append(memory_of(started.pid))
-    _, err = started.communicate(timeout=60)
+    with run.start("submit", "-") as started:
+        assert started.stdin is not None
+        assert started.stdout is not None
+        peaks = []
+        ids = set()
+        for half in (1, 2):
+            for _ in range(count // 2 // 1_000):
+                started.stdin.write(lines(1_000, tenant="long", payload="y" * payload))
+                started.stdin.flush()
+                ids |= {started.stdout.readline() for _ in range(1_000)}
+            assert len(ids) == count // 2 * half
+            peaks.append(memory_of(started.pid))
+        _, err = started.communicate(timeout=60)
     assert started.returncode == 0, err
     # The second half alone has more bytes than this, twice over in memory.
     assert peaks[1] - peaks[0] < 16 * 1024, peaks

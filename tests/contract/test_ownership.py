@@ -156,15 +156,21 @@ async def test_a_worker_that_parted_is_forgotten_and_may_join_again(world: World
     assert await world.workers.beat(one) == {one: Beat(1, leaving=False)}
 
 
-async def test_a_writer_under_the_fence_does_not_make_the_position_wait(
-    real: PostgresWorld,
-) -> None:
+async def test_writes_under_the_fence_do_not_make_the_position_wait(real: PostgresWorld) -> None:
     fence = await own(real)
-    async with real.handlers.connection() as parking:
-        await parking.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        await parking.execute("SELECT FROM jobs.ownership WHERE partition = 0 FOR KEY SHARE")
+    entry, other = an_entry(a_job()), an_entry(a_job())
+    async with real.handlers.connection() as cancelling:
+        await cancelling.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        for ended in (entry, other):
+            row = (ended.job, 1, 0, 2, -1, b"cancelled")
+            assert await cancelling.fetchval("SELECT jobs.cancel_v1($1,$2,$3,$4,$5,$6)", *row) == 0
+        flush = asyncio.create_task(real.ledger.flush([fence], [entry]))
+        fail = asyncio.create_task(real.ledger.fail(fence, 7, other))
+        await blocked(real, 2)
         assert await real.ownership.advance([Move(fence, START, (1, 0, 0, 0))]) == {0}
-        await parking.execute("ROLLBACK")
+        await cancelling.execute("COMMIT")
+    assert (await flush).fenced == frozenset()
+    assert await fail is Answer.SETTLED
 
 
 async def test_a_take_over_waits_for_a_write_under_the_old_token_and_gives_up_in_time(

@@ -42,9 +42,9 @@ class Effect(Tables):
 
 
 @pytest.fixture
-async def single(database: str) -> AsyncIterator[PostgresWorld]:
+async def single(emptied: str) -> AsyncIterator[PostgresWorld]:
     """One connection for handlers, so that what a job leaves behind meets the next one."""
-    async with in_postgres(database, size=1) as opened:
+    async with in_postgres(emptied, size=1) as opened:
         yield opened
 
 
@@ -198,6 +198,19 @@ async def test_a_set_of_one_handler_is_not_the_next_ones(single: PostgresWorld) 
         await following.rollback()
 
 
+async def test_a_set_that_a_handler_committed_by_itself_is_not_the_next_ones(
+    single: PostgresWorld,
+) -> None:
+    job = a_job()
+    transaction = await begun(single, a_claim(job))
+    await transaction.connection().execute("COMMIT; SET search_path = pg_catalog")
+    with pytest.raises(TransactionMisused):
+        await transaction.complete(an_entry(job))
+    following = await begun(single, a_claim(a_job()))
+    assert await following.connection().fetchval("SHOW search_path") == '"$user", public'
+    await following.rollback()
+
+
 async def test_prepared_statements_that_a_handler_dropped_are_missed_and_made_again(
     single: PostgresWorld,
 ) -> None:
@@ -305,7 +318,7 @@ async def test_nothing_of_a_session_reaches_the_next_jobs_transaction(
     assert kept == [1, 2, None]
 
 
-async def test_an_applications_own_sessionmaker_is_called(database: str) -> None:
+async def test_an_applications_own_sessionmaker_is_called(emptied: str) -> None:
     class OwnSession(AsyncSession):
         pass
 
@@ -316,7 +329,7 @@ async def test_an_applications_own_sessionmaker_is_called(database: str) -> None
         made.append(named)
         return maker(**named)
 
-    async with in_postgres(database, sessions=sessions) as world:
+    async with in_postgres(emptied, sessions=sessions) as world:
         job = a_job()
         transaction = await begun(world, a_claim(job))
         session = await transaction.session()
@@ -412,8 +425,8 @@ async def test_a_deadlock_between_handlers_is_a_fault(real: PostgresWorld) -> No
     await second.rollback()
 
 
-async def test_a_transaction_idle_past_its_limit_is_the_handlers_doing(database: str) -> None:
-    async with in_postgres(database, size=1, idle=0.05) as world:
+async def test_a_transaction_idle_past_its_limit_is_the_handlers_doing(emptied: str) -> None:
+    async with in_postgres(emptied, size=1, idle=0.05) as world:
         job = a_job()
         transaction = await begun(world, a_claim(job))
         process = await backend(transaction)
@@ -423,8 +436,8 @@ async def test_a_transaction_idle_past_its_limit_is_the_handlers_doing(database:
         await sound(world)
 
 
-async def test_the_server_ends_what_a_frozen_worker_left_and_its_locks(database: str) -> None:
-    async with in_postgres(database, idle=0.5) as world:
+async def test_the_server_ends_what_a_frozen_worker_left_and_its_locks(emptied: str) -> None:
+    async with in_postgres(emptied, idle=0.5) as world:
         frozen = await begun(world, a_claim(a_job(), 7))
         assert await world.transactions.begin(a_claim(a_job(), 7)) is Answer.BUSY
         await gone(world, await backend(frozen))
@@ -459,7 +472,7 @@ async def test_on_a_restored_database_every_connection_is_closed_first(
     lineage = real.handlers.lineage
     known = lineage._known  # noqa: SLF001 - a failover cannot be had here
     assert known is not None
-    lineage.observe(type(known)(known.system, known.timeline + 1, known.written))
+    lineage.observe(type(known)(known.system, known.timeline + 1, known.written), 0)
     assert lineage.era == 1
     with pytest.raises(Fault):
         await transaction.complete(an_entry(job))
@@ -544,8 +557,8 @@ async def test_a_flood_in_the_low_lane_leaves_connections_to_the_lanes_above(
         await transaction.rollback()
 
 
-async def test_a_database_without_our_tables_is_told_in_one_line(database: str) -> None:
-    empty = database.rsplit("/", 1)[0] + "/postgres"
+async def test_a_database_without_our_tables_is_told_in_one_line(emptied: str) -> None:
+    empty = emptied.rsplit("/", 1)[0] + "/postgres"
     with pytest.raises(ConfigurationError, match="run `processor migrate`"):
         async with Pool(empty, 1, prepare=PREPARE):
             pass
@@ -560,12 +573,28 @@ async def test_a_database_without_our_tables_is_told_in_one_line(database: str) 
     ],
 )
 async def test_a_wrong_address_is_told_in_one_line_without_a_password(
-    database: str, change: Callable[[str], str], error: type[Exception]
+    emptied: str, change: Callable[[str], str], error: type[Exception]
 ) -> None:
     with pytest.raises(error) as raised:
-        async with Pool(change(database), 1):
+        async with Pool(change(emptied), 1):
             pass
     assert "\n" not in str(raised.value)
+
+
+async def test_a_mistake_of_our_own_is_no_fault(real: PostgresWorld) -> None:
+    with pytest.raises(asyncpg.DataError):
+        async with real.service.connection() as connection:
+            await connection.fetchval("SELECT $1::integer", "seven")
+
+
+async def test_a_connection_lost_under_our_own_statement_is_a_fault(real: PostgresWorld) -> None:
+    async def loses_it() -> None:
+        async with real.service.connection() as connection:
+            await end_backend(real, await connection.fetchval("SELECT pg_backend_pid()"))
+            await connection.fetchval("SELECT 1")
+
+    with pytest.raises(Fault):
+        await loses_it()
 
 
 async def test_a_database_that_does_not_answer_is_a_fault(single: PostgresWorld) -> None:

@@ -159,6 +159,14 @@ async def test_a_replay_of_what_does_not_block_is_told_so(world: World) -> None:
     assert await world.replay_in_place(fence, 7, entry) is Answer.FENCED
 
 
+async def test_a_replay_turns_no_row_that_still_waits_for_its_own_end(world: World) -> None:
+    fence, entry = await own(world), an_entry(a_job())
+    await world.record(fence, 7, entry, wait=RETRYING)
+    second = an_entry(entry.job, generation=2)
+    assert await world.replay_in_place(fence, 7, second) is Answer.STALE
+    assert (await waiting_row(world, entry.job)).generation == 1
+
+
 async def test_a_cancel_comes_before_the_record_was_seen_and_first_wins(world: World) -> None:
     await own(world)
     entry = an_entry(a_job(), b"cancelled")

@@ -17,6 +17,7 @@ from processor.domain.events import Failed, Reason, Started
 from processor.domain.ids import entity_key
 from processor.domain.limits import ERROR_BYTES, RECORD_BYTES, RESULT_BYTES
 from processor.domain.outcome import Outcome
+from processor.domain.retry import Retry
 from processor.ports.ledger import Ending, Fault
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Interrupted, Request
@@ -41,7 +42,7 @@ async def end_of(
 ) -> tuple[MemoryCluster, Outcome]:
     """Run one job of that handler to its end."""
     jobs = Jobs()
-    jobs.register("it", function, timeout=timeout)
+    jobs.register("it", function, timeout=timeout, retry=Retry(attempts=1))
     cluster = MemoryCluster(jobs)
     job = cluster.submit("it", "N1", payload)
     later = cluster.submit("unknown", "N1")
@@ -330,7 +331,7 @@ async def test_a_verdict_stands_although_the_handler_swallows_it() -> None:
     jobs = Jobs()
     runs: list[int] = []
 
-    @jobs.handler("it")
+    @jobs.handler("it", retry=Retry(attempts=1))
     async def swallows(request: Request[Any]) -> str:
         runs.append(request.cluster.run)
         with contextlib.suppress(BaseException):
@@ -355,7 +356,7 @@ async def test_a_verdict_stands_although_it_comes_when_the_handler_has_returned(
     jobs = Jobs()
     left: list[asyncio.Task[None]] = []
 
-    @jobs.handler("it")
+    @jobs.handler("it", retry=Retry(attempts=1))
     async def leaves(request: Request[Any]) -> str:
         left.append(asyncio.get_running_loop().create_task(write(request)))
         await asyncio.sleep(0)
@@ -386,22 +387,17 @@ async def test_a_fault_within_a_transaction_is_no_attempt_whatever_the_handler_m
     jobs = Jobs()
     failing = iter([Fault("the connection broke"), Fault("again")])
 
-    @jobs.handler("it")
+    @jobs.handler("it", retry=Retry(attempts=1))
     async def wraps(request: Request[Any]) -> None:
         try:
             await write(request)
         except Fault as fault:
             raise ValueError("could not write") from fault
 
-    async def breaks(name: str) -> BaseException | None:
-        await onward(name)
-        if name == "transaction.put":
-            raise next(failing, None) or StopAsyncIteration
-        return None
-
     async def hook(name: str) -> BaseException | None:
-        with contextlib.suppress(StopAsyncIteration):
-            return await breaks(name)
+        await onward(name)
+        if name == "transaction.put" and (fault := next(failing, None)):
+            raise fault
         return None
 
     cluster = MemoryCluster(jobs)

@@ -8,6 +8,7 @@ from typing import Any
 from processor.domain.events import Completed, Started
 from processor.domain.limits import TEXT_BYTES
 from processor.domain.priority import Priority
+from processor.domain.retry import Retry
 from processor.domain.submission import Caller
 from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
@@ -144,12 +145,12 @@ async def test_progress_that_is_no_number_is_the_handlers_own_error() -> None:
     jobs = Jobs()
     clock = loop_of_the_test().clock
 
-    @jobs.handler("vague")
+    @jobs.handler("vague", retry=Retry(attempts=1))
     async def vague(request: Request[Any]) -> None:
         await request.progress("half")  # type: ignore[arg-type]
         await clock.sleep(2)
 
-    @jobs.handler("talkative")
+    @jobs.handler("talkative", retry=Retry(attempts=1))
     async def talkative(request: Request[Any]) -> None:
         await request.progress(1, "\ud800" + "ü" * 100_000)
         await clock.sleep(2)

@@ -13,7 +13,7 @@ def test_a_first_look_and_one_that_goes_on_from_it_change_nothing() -> None:
     lineage = Lineage()
     assert lineage.timeline == 0
     for written in (1000, 1000, 2000):
-        lineage.observe(Identity(7, 1, written))
+        lineage.observe(Identity(7, 1, written), lineage.written)
     assert (lineage.era, lineage.timeline) == (0, 1)
 
 
@@ -26,9 +26,18 @@ def test_another_system_timeline_or_an_older_log_starts_a_new_era(found: Identit
     lineage, left = Lineage(), []
     lineage.on_change(lambda: left.append("one"))
     lineage.on_change(lambda: left.append("other"))
-    lineage.observe(FIRST)
-    lineage.observe(found)
+    lineage.observe(FIRST, 0)
+    lineage.observe(found, lineage.written)
     assert (lineage.era, lineage.timeline) == (1, found.timeline)
     assert left == ["one", "other"]
-    lineage.observe(found)
+    lineage.observe(found, lineage.written)
     assert lineage.era == 1
+
+
+def test_answers_that_overtake_each_other_are_no_restore() -> None:
+    lineage = Lineage()
+    lineage.observe(FIRST, 0)
+    asked_first = asked_second = lineage.written
+    lineage.observe(Identity(7, 1, 1500), asked_second)
+    lineage.observe(Identity(7, 1, 1200), asked_first)
+    assert (lineage.era, lineage.written) == (0, 1500)

@@ -33,7 +33,8 @@ class ManualClock:
             await asyncio.sleep(0)
             return
         awake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        due = self._passed + round(seconds * 1e6)
+        # At least a microsecond, or who sleeps for less would never see time pass.
+        due = self._passed + max(1, round(seconds * 1e6))
         heapq.heappush(self._sleepers, (due, next(self._order), awake))
         await awake
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from processor.adapters.memory.clock import ManualClock
 from processor.ports.ledger import Answer, Ending, LedgerRow, WaitingRow
 from processor.ports.ownership import Owner
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
+    from processor.ports.clock import Clock
+    from processor.ports.holds import Hold
     from processor.ports.ledger import Entry
-    from processor.ports.log import Place
+    from processor.ports.operations import Operation, OperationKind
     from processor.ports.ownership import Beat, Fence
     from processor.ports.transactions import Claim
 
@@ -52,12 +55,16 @@ class Waiting:
     partition: int
     token: UUID
     wait: Wait
+    due_at: int | None = None
+    hold: int | None = None
+    since: int = 0
 
 
 @dataclass(slots=True)
 class MemoryDatabase:
     """One database, shared by all workers of a test; `values` are what handlers wrote."""
 
+    clock: Clock = field(default_factory=ManualClock)
     ledger: dict[tuple[JobId, int], LedgerRow] = field(default_factory=dict)
     waiting: dict[tuple[JobId, int], Waiting] = field(default_factory=dict)
     owners: dict[int, Owner] = field(default_factory=dict)
@@ -65,21 +72,22 @@ class MemoryDatabase:
     locks: dict[int, object] = field(default_factory=dict)
     """Who holds an entity's lock."""
     ended_at: dict[tuple[JobId, int], int] = field(default_factory=dict)
-    """When each row of the ledger was written, by `now`."""
-    horizon: dict[Place, dict[int, int]] = field(default_factory=dict)
-    """What stood on each day."""
-    now: Callable[[], int] = lambda: 0
-    """The database's own clock."""
     values: dict[Hashable, object] = field(default_factory=dict)
+    holds: dict[int, Hold] = field(default_factory=dict)
+    """By id; those that were released are gone."""
+    last_hold: int = 0
+    operations: dict[tuple[OperationKind, JobId, int], Operation] = field(default_factory=dict)
+    listeners: list[Callable[[int, JobId], None]] = field(default_factory=list)
+    """Who is told of a wake-up: (partition, job)."""
 
     @classmethod
-    def pinned(cls, partitions: int) -> MemoryDatabase:
-        """A database whose partitions nobody owns yet."""
+    def pinned(cls, partitions: int, clock: Clock | None = None) -> MemoryDatabase:
+        """A database whose partitions nobody owns yet; without `clock` its time stands still."""
         free = {
             number: Owner(number, None, None, True, 0, (0, 0, 0, 0))  # noqa: FBT003 - released
             for number in range(partitions)
         }
-        return cls(owners=free)
+        return cls(owners=free) if clock is None else cls(clock, owners=free)
 
     def owns(self, fence: Fence) -> bool:
         """Whether the token stands: what FOR KEY SHARE finds."""
@@ -132,7 +140,7 @@ class MemoryDatabase:
         key = (entry.job, entry.generation)
         if key in self.ledger:
             return False
-        self.ended_at[key] = self.now()
+        self.ended_at[key] = self.clock.now()
         self.ledger[key] = LedgerRow(
             entry.job,
             entry.generation,
@@ -153,11 +161,12 @@ class MemoryDatabase:
         *,
         died: bool = False,
         wait: Wait | None = None,
+        lock: bool = True,
     ) -> Answer:
         """Write every end that is not success, and every wait; `died`: entry's body is the end."""
         if not self.owns(fence):
             return Answer.FENCED
-        if self.locks.get(entity_key) is not None:
+        if lock and self.locks.get(entity_key) is not None:
             return Answer.BUSY
         if self.settled(entry.job, entry.generation):
             return Answer.SETTLED
@@ -191,7 +200,10 @@ class MemoryDatabase:
             state=RETRYING,
         )
         wait = Wait(RETRYING, row.holds, blocking.wait.submission, entry.body, attempt=1)
-        self.waiting[entry.job, entry.generation] = Waiting(row, fence.partition, fence.token, wait)
+        now = self.clock.now()
+        self.waiting[entry.job, entry.generation] = Waiting(
+            row, fence.partition, fence.token, wait, due_at=now, since=now
+        )
         return Answer.DONE
 
     def cancel(self, entry: Entry) -> Answer:
@@ -199,6 +211,11 @@ class MemoryDatabase:
         if self.settled(entry.job, entry.generation):
             return Answer.SETTLED
         self.insert(entry, Ending.CANCELLED)
+        for key, waiting in list(self.waiting.items()):
+            if waiting.row.job == entry.job:
+                self.waiting[key] = replace(waiting, due_at=self.clock.now())
+        for heard in list(self.listeners):
+            heard(entry.partition, entry.job)
         return Answer.DONE
 
     def heads(self, entity_key: int) -> Iterator[WaitingRow]:
@@ -245,6 +262,11 @@ class MemoryDatabase:
         """Whether a row is settled: a blocking one, once a later generation is in the ledger."""
         return self.settled(row.job, row.generation + (row.state == BLOCKING))
 
+    def is_open(self, hold: int) -> bool:
+        """Whether a hold stands and has not ended by itself."""
+        found = self.holds.get(hold)
+        return found is not None and (found.until is None or found.until > self.clock.now())
+
     def _spilled(self, partition: int, entity_key: int) -> Iterator[WaitingRow]:
         return (
             waiting.row
@@ -273,5 +295,8 @@ class MemoryDatabase:
             entity_key,
             entry.lane,
             entry.offset,
+            wait.body,
         )
-        self.waiting[entry.job, entry.generation] = Waiting(row, fence.partition, fence.token, wait)
+        self.waiting[entry.job, entry.generation] = Waiting(
+            row, fence.partition, fence.token, wait, since=self.clock.now()
+        )

@@ -55,24 +55,31 @@ class MemoryForgetting:
     """
 
     def __init__(
-        self, database: MemoryDatabase, rows: MemoryProjections, *, step: Step = onward
+        self,
+        database: MemoryDatabase,
+        rows: MemoryProjections,
+        horizon: dict[Place, dict[int, int]],
+        *,
+        step: Step = onward,
     ) -> None:
+        """`horizon`: what stood on each day, which outlives every process."""
         self._database = database
         self._rows = rows
+        self._horizon = horizon
         self.step = step
 
     async def remember(self, day: int, standing: Mapping[Place, int]) -> None:
         """See `Horizon`."""
         lost = await self.step("horizon.remember")
         for place, position in standing.items():
-            self._database.horizon.setdefault(place, {}).setdefault(day, position)
+            self._horizon.setdefault(place, {}).setdefault(day, position)
         if lost is not None:
             raise lost
 
     async def days(self) -> Mapping[Place, Mapping[int, int]]:
         """See `Horizon`."""
         lost = await self.step("horizon.days")
-        found = {place: dict(days) for place, days in self._database.horizon.items()}
+        found = {place: dict(days) for place, days in self._horizon.items()}
         if lost is not None:
             raise lost
         return found
@@ -81,7 +88,7 @@ class MemoryForgetting:
         """See `Horizon`."""
         lost = await self.step("horizon.forget")
         for place, first in before.items():
-            days = self._database.horizon.get(place, {})
+            days = self._horizon.get(place, {})
             for day in [day for day in days if day < first]:
                 del days[day]
         if lost is not None:

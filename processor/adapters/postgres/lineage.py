@@ -8,7 +8,7 @@ that the database may have lost (positions, mailboxes) compares the era with the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -50,16 +50,23 @@ class Lineage:
         """Have `leave` called when the database is another: it closes what it holds."""
         self._leavers.append(leave)
 
-    def observe(self, identity: Identity) -> None:
-        """Compare what a new connection's server says with what is known."""
+    @property
+    def written(self) -> int:
+        """How far the log was written, of all that was heard by now."""
+        return 0 if self._known is None else self._known.written
+
+    def observe(self, identity: Identity, at_least: int) -> None:
+        """Compare what a new connection's server says with what is known.
+
+        `at_least`: `written` as it was before the server was asked. Answers overtake each other.
+        """
         known, self._known = self._known, identity
-        if known is None or _continues(known, identity):
+        if known is None:
+            return
+        same = (known.system, known.timeline) == (identity.system, identity.timeline)
+        if same and identity.written >= at_least:
+            self._known = replace(identity, written=max(identity.written, known.written))
             return
         self.era += 1
         for leave in self._leavers:
             leave()
-
-
-def _continues(known: Identity, now: Identity) -> bool:
-    same = (known.system, known.timeline) == (now.system, now.timeline)
-    return same and now.written >= known.written

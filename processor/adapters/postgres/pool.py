@@ -184,13 +184,12 @@ class Pool:
             if fault is not None:
                 raise fault from error
             raise
-        except (
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-            OSError,
-            TimeoutError,
-        ) as error:
+        except (asyncpg.InternalClientError, OSError, TimeoutError) as error:
             raise fault_of(error) or Fault(f"the database failed: {error}") from error
+        except asyncpg.InterfaceError as error:
+            if link.raw.is_closed():
+                raise Fault(f"the connection was lost: {error}") from error
+            raise  # a mistake of our own
         finally:
             self.give_back(link, doubtful=doubtful)
 
@@ -229,11 +228,11 @@ class Pool:
         return Link(raw, self.lineage.era)
 
     async def _greet(self, raw: Connection) -> None:
+        at_least = self.lineage.written
         found = await raw.fetchrow(IDENTIFY)
         assert found is not None  # noqa: S101 - a query without FROM rows cannot be empty
-        self.lineage.observe(
-            Identity(found["system_identifier"], found["timeline"], found["written"])
-        )
+        identity = Identity(found["system_identifier"], found["timeline"], found["written"])
+        self.lineage.observe(identity, at_least)
         if self._prepare:
             await raw.execute(self._prepare)
 

@@ -205,7 +205,7 @@ class PostgresProjections:
 
     async def _insert(self, connection: Any, batch: Batch) -> None:  # noqa: ANN401 - asyncpg's
         if len(batch.history) >= COPIED:
-            rows = [(pgproto.UUID(row[0]), *row[1:]) for row in batch.history]
+            rows = ((pgproto.UUID(row[0]), *row[1:]) for row in batch.history)
             await connection.execute(INCOMING)
             await connection.copy_records_to_table("incoming", schema_name="pg_temp", records=rows)
             await connection.execute(self._of(ARRIVED))

@@ -20,9 +20,11 @@ CREATE TABLE jobs.waiting (
     body       bytea,
     PRIMARY KEY (job, generation) INCLUDE (partition, state)
 );
-CREATE UNIQUE INDEX waiting_head ON jobs.waiting (entity_key) WHERE holds;
+CREATE UNIQUE INDEX waiting_head ON jobs.waiting (entity_key) INCLUDE (job, generation, state)
+    WHERE holds;
 CREATE INDEX waiting_turn ON jobs.waiting (partition, state, entity_key, lane, place);
-CREATE INDEX waiting_due ON jobs.waiting (partition, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX waiting_due ON jobs.waiting (partition, due_at) INCLUDE (job, generation)
+    WHERE due_at IS NOT NULL;
 CREATE INDEX waiting_held ON jobs.waiting (hold, partition) WHERE hold IS NOT NULL;
 COMMENT ON TABLE jobs.waiting IS 'The waiting room: jobs that wait longer than it takes to run them, or run longer than their partition can wait.';
 COMMENT ON COLUMN jobs.waiting.state IS 'q queued (spilled, or behind a head), s scheduled, r retrying, u running long, h held, b blocking (dead, waiting for its operator).';

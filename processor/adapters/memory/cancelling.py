@@ -1,0 +1,59 @@
+"""How would a job be ended from outside, without a database?"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from processor.adapters.memory.step import Step, onward
+from processor.ports.cancelling import Wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from processor.adapters.memory.database import MemoryDatabase
+    from processor.domain.ids import JobId
+    from processor.ports.ledger import Entry, LedgerRow
+
+
+class MemoryCancelling:
+    """`Cancelling`; its steps are `cancelling.cancel` and `.read_back`."""
+
+    def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
+        self._database = database
+        self.step = step
+
+    async def cancel(self, entry: Entry) -> LedgerRow:
+        """See `Cancelling`."""
+        lost = await self.step("cancelling.cancel")
+        self._database.cancel(entry)
+        if lost is not None:
+            raise lost
+        lost = await self.step("cancelling.read_back")
+        row = self._database.deciding(entry.job, entry.generation)
+        if lost is not None:
+            raise lost
+        assert row is not None  # noqa: S101 - it was written or stood there
+        return row
+
+
+class MemoryWakes:
+    """`Wakes`; its step is `wakes.listen`, where listening starts."""
+
+    def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
+        self._database = database
+        self.step = step
+
+    async def listen(self, heard: Callable[[Wake], None], began: Callable[[], None]) -> None:
+        """See `Wakes`."""
+
+        def told(partition: int, job: JobId) -> None:
+            heard(Wake(partition, job))
+
+        await self.step("wakes.listen")
+        self._database.listeners.append(told)
+        try:
+            began()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._database.listeners.remove(told)

@@ -1,0 +1,63 @@
+"""What would be held, without a database?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from processor.adapters.memory.step import Step, onward
+from processor.ports.holds import Hold, HoldKind, HoldMode
+
+if TYPE_CHECKING:
+    from processor.adapters.memory.database import MemoryDatabase
+
+
+class MemoryHolds:
+    """`Holds`; its steps are `holds.open`, `.hold` and `.release`."""
+
+    def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
+        self._database = database
+        self.step = step
+
+    async def open(self) -> list[Hold]:
+        """See `Holds`."""
+        lost = await self.step("holds.open")
+        found = self._open()
+        if lost is not None:
+            raise lost
+        return found
+
+    async def hold(
+        self, kind: HoldKind, value: str, by: str, because: str, until: int | None = None
+    ) -> Hold:
+        """See `Holds`."""
+        lost = await self.step("holds.hold")
+        same = [
+            hold
+            for hold in self._open()
+            if (hold.kind, hold.value, hold.release) == (kind, value, None)
+        ]
+        if same:
+            ends = None if None in (same[0].until, until) else max(same[0].until or 0, until or 0)
+            hold = replace(same[0], until=ends, mode=HoldMode.HELD)
+        else:
+            number = self._database.last_hold = self._database.last_hold + 1
+            now = self._database.clock.now()
+            hold = Hold(number, HoldKind(kind), value, None, because, by, now, until)
+        self._database.holds[hold.id] = hold
+        if lost is not None:
+            raise lost
+        return hold
+
+    async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:  # noqa: ARG002 - nobody asks here
+        """See `Holds`."""
+        lost = await self.step("holds.release")
+        released = [one.id for one in self._open() if hold in (one.id, (one.kind, one.value))]
+        for number in released:
+            del self._database.holds[number]
+        if lost is not None:
+            raise lost
+        return bool(released)
+
+    def _open(self) -> list[Hold]:
+        return [hold for hold in self._database.holds.values() if self._database.is_open(hold.id)]

@@ -1,0 +1,84 @@
+"""What is held, as rows of `jobs.hold`? A row that ended stays, and tells who ended it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from processor.adapters.postgres.projection import microseconds
+from processor.adapters.postgres.waiting_rows import instant
+from processor.domain.priority import Priority
+from processor.ports.holds import Hold, HoldKind, HoldMode
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from processor.adapters.postgres.pool import Pool
+
+_COLUMNS: Final = "id, kind, value, release, why, made_by, made_at, until, mode::text AS mode"
+_STANDS: Final = "ended_at IS NULL AND (until IS NULL OR until > statement_timestamp())"
+_OPEN: Final = f"""
+SELECT {_COLUMNS} FROM jobs.hold WHERE {_STANDS} ORDER BY id
+"""  # noqa: S608 - names of columns
+_END_BY_TIME: Final = """
+UPDATE jobs.hold SET ended_at = until, ended_by = made_by, ended_why = 'its time was over'
+WHERE (kind, value) = ($1, $2) AND ended_at IS NULL AND until <= statement_timestamp()
+"""
+_HOLD: Final = f"""
+INSERT INTO jobs.hold AS h (kind, value, mode, why, made_by, until) VALUES ($1, $2, 'h', $3, $4, $5)
+ON CONFLICT (kind, value, release) WHERE ended_at IS NULL DO UPDATE SET
+    mode = 'h',
+    until = CASE
+        WHEN h.until IS NOT NULL AND excluded.until IS NOT NULL
+        THEN greatest(h.until, excluded.until)
+    END
+RETURNING {_COLUMNS}
+"""  # noqa: S608 - names of columns
+_RELEASE: Final = f"""
+UPDATE jobs.hold SET ended_at = statement_timestamp(), ended_by = $4, ended_why = $5
+WHERE {_STANDS} AND (id = $1 OR (kind, value) = ($2, $3))
+RETURNING id
+"""  # noqa: S608 - our own condition
+
+
+class PostgresHolds:
+    """`Holds` in the ledger's database, which every worker reads."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def open(self) -> list[Hold]:
+        """Every open hold, the oldest first."""
+        async with self._pool.connection(Priority.HIGH) as connection:
+            rows = await connection.fetch(_OPEN)
+        return [_hold(row) for row in rows]
+
+    async def hold(
+        self, kind: HoldKind, value: str, by: str, because: str, until: int | None = None
+    ) -> Hold:
+        """Hold it; where it is held already the first hold stands, and ends at the later end."""
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_END_BY_TIME, kind, value)
+            row = await connection.fetchrow(_HOLD, kind, value, because, by, instant(until))
+        assert row is not None  # noqa: S101 - it was inserted or updated
+        return _hold(row)
+
+    async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:
+        """End a hold, or every hold of a thing; False where none was open."""
+        named = (hold, None, None) if isinstance(hold, int) else (None, *hold)
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_RELEASE, *named, by, because)
+        return bool(rows)
+
+
+def _hold(row: asyncpg.Record) -> Hold:
+    return Hold(
+        id=row["id"],
+        kind=HoldKind(row["kind"]),
+        value=row["value"],
+        release=row["release"],
+        why=row["why"],
+        by=row["made_by"],
+        since=microseconds(row["made_at"]),
+        until=None if row["until"] is None else microseconds(row["until"]),
+        mode=HoldMode(row["mode"]),
+    )

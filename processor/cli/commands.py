@@ -1,0 +1,37 @@
+"""Which commands are there, and what is told of them and of the settings?
+
+What a command itself needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from processor.cli.demo import demo
+from processor.cli.local import local
+from processor.cli.migrate import migrate
+from processor.cli.projector import projector
+from processor.cli.rebuild import rebuild
+from processor.cli.status import status
+from processor.cli.submit import submit
+from processor.cli.worker import worker
+from processor.settings import describe
+
+
+def _settings() -> str:
+    lines = [f"{name} ({default or 'not set'}): {text}" for name, default, text in describe()]
+    return "Settings, from the environment:\n\n" + "\n\n".join(lines)
+
+
+app = typer.Typer(
+    name="processor",
+    help="Jobs on Apache Kafka and PostgreSQL: one at a time per entity, in order, exactly once.",
+    epilog=_settings(),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (demo, local, migrate, worker, projector, submit, status, rebuild):
+    app.command()(_command)

@@ -1,0 +1,67 @@
+"""What does a worker ask of the world, and in which manner does it work?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from processor.runtime.fetching import LookAhead
+from processor.runtime.keeping import Times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from processor.domain.topics import Topics
+    from processor.ports.cancelling import Wakes
+    from processor.ports.clock import Clock
+    from processor.ports.codec import Codec
+    from processor.ports.holds import Holds
+    from processor.ports.ledger import Ledger
+    from processor.ports.log import Log, Reader
+    from processor.ports.membership import Membership
+    from processor.ports.ownership import Ownership, Workers
+    from processor.ports.transactions import Transactions
+    from processor.ports.waiting_room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a worker asks of the world."""
+
+    clock: Clock
+    codec: Codec
+    log: Log
+    readers: Sequence[Reader]
+    """One for each lane, most urgent first."""
+    membership: Membership
+    ownership: Ownership
+    workers: Workers
+    ledger: Ledger
+    room: Room
+    holds: Holds
+    wakes: Wakes
+    transactions: Transactions
+    timeline: Callable[[], int]
+    """The database's timeline as it was last seen."""
+    era: Callable[[], int] = lambda: 0
+    """Counts the times the database turned out to be another one."""
+    chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    """What else this process does, each until cancelled: the janitor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a worker works."""
+
+    topics: Topics
+    partitions: int
+    cluster: str
+    """Kafka's cluster id."""
+    release: str = ""
+    slots: int = 32
+    grace: float = 24 * 3600.0
+    """Seconds that a job waits for a handler of its type before it fails."""
+    look_ahead: LookAhead = field(default_factory=LookAhead)
+    times: Times = field(default_factory=Times)
+    worker: UUID = field(default_factory=uuid4)
