@@ -76,9 +76,7 @@ async def run(
 
 def content(store: MemoryProjections) -> tuple[object, ...]:
     """But for where the letters' facts stand: a death leaves copies of them."""
-    letters = {
-        key: row._replace(first_fact=0, last_fact=0) for key, row in store.letters.items()
-    }
+    letters = {key: row._replace(first_fact=0, last_fact=0) for key, row in store.letters.items()}
     return (store.history, store.live, letters, store.aside)
 
 

@@ -142,13 +142,7 @@ class MemoryDatabase:
             return False
         self.ended_at[key] = self.clock.now()
         self.ledger[key] = LedgerRow(
-            entry.job,
-            entry.generation,
-            ending,
-            entry.partition,
-            entry.lane,
-            entry.offset,
-            entry.body,
+            *key, ending, entry.partition, entry.lane, entry.offset, entry.body
         )
         return True
 

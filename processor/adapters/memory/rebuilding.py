@@ -121,16 +121,18 @@ class MemoryRebuilding:
         live, second = self._live, self._made()
         jobs = {row.job for row in second.history.values() if not live.rows_of(row.job)}
         gone = [one for one in jobs if one in self._reaching or is_over(second, one, before)]
+        forgotten = set()
         for job in gone:
             # What the tables have not read yet they cannot have forgotten.
             for row in [*second.rows_of(job)]:
                 if row.offset < live.checkpoints.get(("history", self._place(row)), 0):
                     second.remove_row(row)
+                    forgotten.add(job)
         for job, told in [*second.live.items()]:
             ends = [row.ended_at for row in second.rows_of(job) if row.ended_at is not None]
             if not second.rows_of(job) or any(end >= told.at for end in ends):
                 del second.live[job]
-        return len(gone)
+        return len(forgotten)
 
     def _covers(self, row: HistoryRow) -> bool:
         return row.job not in self._reaching and row.offset < self._read(
