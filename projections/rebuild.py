@@ -126,6 +126,7 @@ class Rebuild:
             # Also when cancelled: what is left behind would hold the janitor back.
             with suppress(Fault):
                 await asyncio.shield(store.abandon())
+            self._means.office.leave()
 
     async def _begin(
         self,

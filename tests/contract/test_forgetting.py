@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from processor.adapters.memory.clock import START, ManualClock
-from processor.adapters.memory.database import MemoryDatabase
+from processor.adapters.memory.database import MemoryDatabase, Wait
 from processor.adapters.memory.forgetting import (
     MemoryForgetting,
     MemoryOffice,
@@ -50,7 +50,6 @@ from tests.contract.worlds import (
     PARTITIONS,
     MemoryWorld,
     PostgresWorld,
-    Wait,
     World,
     a_job,
     an_entry,

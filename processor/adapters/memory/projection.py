@@ -82,7 +82,7 @@ class MemoryProjections:
             if _key(row) not in self.history:
                 self.put(row)
         for told in batch.live:
-            self.live[told.job] = max(told, self.live.get(told.job, told), key=_newness)
+            self.put_live(told)
         for letter in batch.letters:
             death = (letter.job, letter.generation)
             self.letters[death] = _added(self.letters.get(death), letter)
@@ -115,6 +115,10 @@ class MemoryProjections:
             self.remove_row(self.history[_key(row)])
         self.history[_key(row)] = row
         self._of_job[row.job].append(row)
+
+    def put_live(self, told: LiveRow) -> None:
+        """Write what a job tells of itself, unless something newer is known."""
+        self.live[told.job] = max(told, self.live.get(told.job, told), key=_newness)
 
     def put_letter(self, row: LetterRow) -> None:
         """Write a letter; what it says of the death counts before what is known."""

@@ -53,7 +53,7 @@ class MemoryRebuilding:
         } | {
             row.job
             for row in second.history.values()
-            if row.upto < 0 and row.at < self._journal(row.partition).at
+            if row.upto < 0 and row.at <= self._journal(row.partition).at
         }
         copied = 0
         for job in self._reaching:
@@ -66,6 +66,8 @@ class MemoryRebuilding:
         for told, aside in live.aside.items():
             if aside.offset < starts[Place(*told[:2])].offset:
                 second.aside.setdefault(told, aside)
+        for running in live.live.values():
+            second.put_live(running)
         forgotten = self._forget(before)
         if lost is not None:
             raise lost

@@ -66,11 +66,12 @@ class PostgresRebuilding:
                 reconciling.COPY,
                 reconciling.LETTERS,
                 reconciling.ASIDE,
+                reconciling.RUNNING,
             ):
                 await connection.execute(statement)
             copied = await connection.fetchval(reconciling.COPIED)
             forgotten = await connection.fetchval(reconciling.FORGOTTEN, before)
-            await connection.execute(reconciling.LIVE)
+            await connection.execute(reconciling.ENDED)
         async with self._patient.connection() as connection:
             for table in second_set.TABLES:
                 await connection.execute(f"ANALYZE {SECOND}.{table}")

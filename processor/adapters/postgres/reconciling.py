@@ -29,7 +29,7 @@ WHERE h.at_offset < s.at_offset
 UNION
 SELECT h.job FROM {SECOND}.history h
 JOIN {SECOND}.start s ON s.partition = h.partition AND s.marker = 0
-WHERE h.upto < 0 AND h.at < s.at
+WHERE h.upto < 0 AND h.at <= s.at
 """
 COPY: Final = f"""
 INSERT INTO {SECOND}.history
@@ -90,7 +90,15 @@ WITH absent AS (
 )
 SELECT count(DISTINCT job) FROM deleted
 """
-LIVE: Final = f"""
+RUNNING: Final = f"""
+INSERT INTO {SECOND}.live AS known (job, generation, runs, at, body)
+SELECT job, generation, runs, at, body FROM jobs.live
+ON CONFLICT (job) DO UPDATE SET
+    generation = excluded.generation, runs = excluded.runs, at = excluded.at, body = excluded.body
+WHERE (known.generation, known.runs, known.at)
+    < (excluded.generation, excluded.runs, excluded.at)
+"""
+ENDED: Final = f"""
 DELETE FROM {SECOND}.live l WHERE NOT EXISTS (
     SELECT FROM {SECOND}.history h WHERE h.job = l.job
 ) OR EXISTS (
