@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-HOUR: Final = 3_600_000_000
-DAY: Final = 24 * HOUR
+DAY: Final = 24 * 3_600_000_000
 DAYS_OF_LOG: Final = 8
 """So many days old, at the least, is the position below which the log is cut."""
 DAYS_AFTER_THE_END: Final = 7
 """So many days after its end a job's history and its row in the ledger may go."""
-CLOCKS_DIFFER: Final = HOUR
-"""By so much, at the most, the clocks of broker and database."""
 
 
 class Cut(NamedTuple):
@@ -76,6 +73,7 @@ def ledger_before(now: int, not_done_since: Iterable[int]) -> int:
     """Before which moment a partition's rows of the ledger must have ended to go.
 
     `not_done_since` are the times at which the log appended the oldest record of each lane that is
-    not done: whatever ended before that cannot come again as a record that is still unread (H41).
+    not done: whatever ended seven days before that cannot come again as a record that is still
+    unread (H41), nor as one that was appended within the seven days in which a duplicate counts.
     """
-    return min([ended_before(now), *(at - CLOCKS_DIFFER for at in not_done_since)])
+    return ended_before(min([now, *not_done_since]))

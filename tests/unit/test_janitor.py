@@ -136,6 +136,18 @@ async def test_a_row_stays_while_a_record_of_its_partition_from_before_its_end_i
     assert (await house.janitor().tidy()).pruned == 1
 
 
+async def test_a_duplicate_from_within_the_seven_days_is_known_whenever_it_is_read() -> None:
+    house = Household()
+    house.settle(1)
+    house.line.clock.advance(6 * DAY_SECONDS)
+    place = Place(house.line.names.lane(Priority.LOW), 0)
+    house.line.topics.append(Append(place, b"k", b"the same job again"))
+    house.line.clock.advance(90 * DAY_SECONDS)
+    assert (await house.janitor().tidy()).pruned == 0
+    house.work()
+    assert (await house.janitor().tidy()).pruned == 1
+
+
 async def test_many_rows_go_in_batches_with_pauses_between() -> None:
     house = Household()
     for number in range(5_000):
