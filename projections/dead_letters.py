@@ -51,13 +51,20 @@ class DeadLetterProjection:
                 except Undecodable:
                     folded.batch.aside.append(aside(place, record))
                     continue
-                folded.batch.letters.append(letter_of(fact, value))
+                folded.batch.letters.append(letter_of(fact, value, place, record.offset))
         return folded
 
 
-def letter_of(fact: DeadLetterFact, value: bytes) -> LetterRow:
+def letter_of(fact: DeadLetterFact, value: bytes, place: Place, offset: int) -> LetterRow:
     """What one fact adds to what is known of its letter."""
-    row = LetterRow(fact.job.bytes, fact.generation, fact.id)
+    row = LetterRow(
+        fact.job.bytes,
+        fact.generation,
+        fact.id,
+        partition=place.partition,
+        first_fact=offset,
+        last_fact=offset,
+    )
     match fact.kind:
         case DeadLetterKind.DIED:
             return row._replace(

@@ -101,9 +101,10 @@ def outcome(
 class Line:
     """The topics of one namespace in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, codec: AvroCodec | None = None) -> None:
+        """`codec`: one that was made where reading the schemas may block."""
         self.clock = ManualClock()
-        self.codec = AvroCodec()
+        self.codec = codec or AvroCodec()
         self.names = Topics("jobs")
         self.topics = MemoryTopics(self.names.every, PARTITIONS, self.clock)
 
@@ -139,7 +140,7 @@ class Line:
         return [
             Projector(
                 kind(self.names, PARTITIONS, self.codec),
-                readers=lambda places: self._reader(places, step),
+                readers=lambda places: self.reader(places, step),
                 log=MemoryLog(self.topics, step=step),
                 store=store,
                 clock=self.clock,
@@ -149,7 +150,8 @@ class Line:
         ]
 
     @asynccontextmanager
-    async def _reader(self, places: Sequence[Place], step: Step) -> AsyncIterator[Reader]:
+    async def reader(self, places: Sequence[Place], step: Step) -> AsyncIterator[Reader]:
+        """Reads these places."""
         yield MemoryReader(self.topics, places, self.clock, step=step)
 
     def is_projected(self, store: MemoryProjections) -> bool:

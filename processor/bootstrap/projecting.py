@@ -15,6 +15,7 @@ from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.projection import PostgresProjections
 from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
+from processor.bootstrap.pruning import pruner
 from processor.bootstrap.topics import check_topics
 from processor.runtime.dead_letters import counting
 from processor.runtime.telemetry import MetricsService
@@ -59,4 +60,9 @@ async def projecting(settings: Settings) -> AsyncIterator[None]:
             await held.enter_async_context(
                 counting(PostgresLetters(pool), MetricsService("projector"), SystemClock())
             )
-            yield
+            pruning = asyncio.create_task(pruner(settings, SystemClock(), held).run())
+            try:
+                yield
+            finally:
+                pruning.cancel()
+                await asyncio.wait({pruning})

@@ -25,6 +25,7 @@ from processor.adapters.postgres.wakes import PostgresWakes
 from processor.adapters.postgres.workers import PostgresWorkers
 from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
+from processor.bootstrap.tidying import janitor
 from processor.bootstrap.topics import check_topics
 from processor.ports.log import Place
 from processor.runtime.fetching import LookAhead
@@ -143,6 +144,7 @@ async def _made(
         era=lambda: lineage.era,
         metrics=MetricsService(f"worker {worker}"),
         tracing=Tracing(group=_group(settings)),
+        chores=[janitor(settings, SystemClock(), held).run],
     )
     manner = Manner(
         settings.topics,

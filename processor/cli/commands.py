@@ -11,6 +11,7 @@ from processor.cli.demo import demo
 from processor.cli.local import local
 from processor.cli.migrate import migrate
 from processor.cli.projector import projector
+from processor.cli.rebuild import rebuild
 from processor.cli.status import status
 from processor.cli.submit import submit
 from processor.cli.worker import worker
@@ -32,5 +33,5 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, local, migrate, worker, projector, submit, status):
+for _command in (demo, local, migrate, worker, projector, submit, status, rebuild):
     app.command()(_command)

@@ -80,6 +80,11 @@ class LetterRow(NamedTuple):
     place: str | None = None
     body: bytes | None = None
     """The fact *died*, encoded; None while only the closing is known."""
+    partition: int = 0
+    first_fact: int = 0
+    """The lowest offset of its facts in that partition of the dead-letter topic."""
+    last_fact: int = 0
+    """The highest."""
 
 
 class Move(NamedTuple):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import from_json
 
 from processor.domain.errors import JobNotComplete, JobNotFound, Unavailable
+from processor.domain.horizon import ended_before
 from processor.domain.job import ENDED, State
 from processor.domain.priority import LANES
 from processor.ports.log import Place
@@ -100,7 +101,9 @@ class Asker:
         behind = await self._wait_for(awaited, patience)
         found = await self._history.status(job)
         if found is None and own is not None:
-            found = own.status(job)
+            # Once the history has passed it, what it does not tell after so long it has forgotten.
+            forgotten = not behind and own.at < ended_before(self._clock.now())
+            found = None if forgotten else own.status(job)
         if found is not None:
             return found
         if behind:

@@ -200,6 +200,7 @@ class WorkerRuntime:
             announcer.run(),
             self._observer.run(),
             watch(world, self._manner.topics, self._owned, self._memory.reserved.values),
+            *(chore() for chore in world.chores),
         ]
 
     async def _drain(self) -> None:

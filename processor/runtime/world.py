@@ -12,7 +12,7 @@ from processor.runtime.telemetry import MetricsService
 from processor.runtime.tracing import Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from processor.domain.topics import Topics
     from processor.ports.cancelling import Wakes
@@ -52,6 +52,8 @@ class World:
     """Counts the times the database turned out to be another one."""
     metrics: MetricsService = field(default_factory=MetricsService)
     tracing: Tracing = field(default_factory=Tracing)
+    chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    """What else this process does, each until cancelled: the janitor."""
 
 
 @dataclass(frozen=True, slots=True)

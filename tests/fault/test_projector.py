@@ -75,7 +75,9 @@ async def run(
 
 
 def content(store: MemoryProjections) -> tuple[object, ...]:
-    return (store.history, store.live, store.letters, store.aside)
+    """But for where the letters' facts stand: a death leaves copies of them."""
+    letters = {key: row._replace(first_fact=0, last_fact=0) for key, row in store.letters.items()}
+    return (store.history, store.live, letters, store.aside)
 
 
 async def undisturbed() -> tuple[Line, MemoryProjections]:

@@ -304,6 +304,20 @@ async def test_the_answer_waits_until_the_history_has_come_so_far(world: MemoryC
     assert status.as_of is None
 
 
+async def test_a_job_of_one_s_own_that_the_history_has_forgotten_is_denied(
+    world: MemoryClient,
+) -> None:
+    job = await world.client.submit(Submission("flight.landed", 1))
+    world.clock.advance(8 * 24 * 3600)
+    asking = asyncio.create_task(world.client.status(job))
+    await world.pass_time(3)
+    assert (await asking).state is State.QUEUED  # nobody has projected it yet
+    await world.project()
+    world.rows.remove(job.bytes)
+    with pytest.raises(JobNotFound):
+        await world.client.status(job)
+
+
 async def test_a_scheduled_job_is_scheduled_from_the_first_answer_on(world: MemoryClient) -> None:
     one = Submission("a", not_before=datetime(2100, 1, 1, tzinfo=UTC))
     await world.client.submit(one)

@@ -61,7 +61,7 @@ async def create(
         NewTopic(name, partitions, copies, topic_configs=settings(topics, name, in_sync))
         for name in topics.every
     ]
-    async with _admin(address) as admin:
+    async with administering(address) as admin:
         answer = await admin.create_topics(wanted)
     created = []
     for name, code, *reason in answer.topic_errors:
@@ -80,7 +80,7 @@ async def delete(address: str, topics: Topics) -> None:
 
     Raises `ConfigurationError` when the cluster refuses, `Unavailable` when it does not answer.
     """
-    async with _admin(address) as admin:
+    async with administering(address) as admin:
         answer = await admin.delete_topics(list(topics.every))
     for name, code, *_ in answer.topic_error_codes:
         error = for_code(code)
@@ -117,7 +117,7 @@ async def check(
     With `waive_copies` a single broker will do: an acknowledged record then dies with its disk.
     """
     _assert_extension()
-    async with _admin(address) as admin:
+    async with administering(address) as admin:
         cluster = await admin.describe_cluster()
         described = await admin.describe_topics(list(topics.every))
         known = {topic["topic"]: topic for topic in described}
@@ -136,7 +136,8 @@ async def check(
 
 
 @contextlib.asynccontextmanager
-async def _admin(address: str) -> AsyncIterator[Any]:
+async def administering(address: str) -> AsyncIterator[Any]:
+    """An admin client; what it fails of in the block is raised as `Unavailable`."""
     client = AIOKafkaAdminClient(
         bootstrap_servers=address, client_id=CLIENT_ID, request_timeout_ms=20_000
     )

@@ -71,6 +71,7 @@ class MemoryDatabase:
     workers: dict[UUID, Beat] = field(default_factory=dict)
     locks: dict[int, object] = field(default_factory=dict)
     """Who holds an entity's lock."""
+    ended_at: dict[tuple[JobId, int], int] = field(default_factory=dict)
     values: dict[Hashable, object] = field(default_factory=dict)
     holds: dict[int, Hold] = field(default_factory=dict)
     """By id; those that were released are gone."""
@@ -139,14 +140,9 @@ class MemoryDatabase:
         key = (entry.job, entry.generation)
         if key in self.ledger:
             return False
+        self.ended_at[key] = self.clock.now()
         self.ledger[key] = LedgerRow(
-            entry.job,
-            entry.generation,
-            ending,
-            entry.partition,
-            entry.lane,
-            entry.offset,
-            entry.body,
+            *key, ending, entry.partition, entry.lane, entry.offset, entry.body
         )
         return True
 

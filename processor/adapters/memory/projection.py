@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ class MemoryProjections:
         self.live: dict[bytes, LiveRow] = {}
         self.letters: dict[tuple[bytes, int], LetterRow] = {}
         self.aside: dict[tuple[str, int, int], AsideRow] = {}
+        self.still = asyncio.Lock()
+        """Held while no checkpoint may move."""
 
     async def _read(self, name: str) -> None:
         lost = await self.step(name)
@@ -63,24 +66,23 @@ class MemoryProjections:
     async def write(self, projection: str, moves: Sequence[Move], batch: Batch) -> bool:
         """See `Projections`."""
         lost = await self.step("projection.write")
-        before = {one.place: self.checkpoints.get((projection, one.place)) for one in moves}
-        stands = all(before[one.place] == one.before for one in moves)
-        if stands:
-            for move in moves:
-                self.checkpoints[projection, move.place] = move.after
-            self._insert(batch)
+        async with self.still:
+            before = {one.place: self.checkpoints.get((projection, one.place)) for one in moves}
+            stands = all(before[one.place] == one.before for one in moves)
+            if stands:
+                for move in moves:
+                    self.checkpoints[projection, move.place] = move.after
+                self._insert(batch)
         if lost is not None:
             raise lost
         return stands
 
     def _insert(self, batch: Batch) -> None:
         for row in batch.history:
-            key = (row.job, row.generation, row.timeline, row.upto)
-            if key not in self.history:
-                self.history[key] = row
-                self._of_job[row.job].append(row)
+            if _key(row) not in self.history:
+                self.put(row)
         for told in batch.live:
-            self.live[told.job] = max(told, self.live.get(told.job, told), key=_newness)
+            self.put_live(told)
         for letter in batch.letters:
             death = (letter.job, letter.generation)
             self.letters[death] = _added(self.letters.get(death), letter)
@@ -88,6 +90,46 @@ class MemoryProjections:
             self.aside.setdefault(kept[:3], kept)
         for kept in batch.recovered:
             self.aside.pop(kept[:3], None)
+
+    def rows_of(self, job: bytes) -> Sequence[HistoryRow]:
+        """The history's rows of a job."""
+        return self._of_job.get(job, ())
+
+    def remove(self, job: bytes) -> int:
+        """Delete the history's rows of a job; how many there were."""
+        rows = [*self._of_job.get(job, ())]
+        for row in rows:
+            self.remove_row(row)
+        return len(rows)
+
+    def remove_row(self, row: HistoryRow) -> None:
+        """Delete one row of the history."""
+        del self.history[_key(row)]
+        self._of_job[row.job].remove(row)
+        if not self._of_job[row.job]:
+            del self._of_job[row.job]
+
+    def put(self, row: HistoryRow) -> None:
+        """Write one row of the history, also in the place of another."""
+        if _key(row) in self.history:
+            self.remove_row(self.history[_key(row)])
+        self.history[_key(row)] = row
+        self._of_job[row.job].append(row)
+
+    def put_live(self, told: LiveRow) -> None:
+        """Write what a job tells of itself, unless something newer is known."""
+        self.live[told.job] = max(told, self.live.get(told.job, told), key=_newness)
+
+    def put_letter(self, row: LetterRow) -> None:
+        """Write a letter; what it says of the death counts before what is known."""
+        key = (row.job, row.generation)
+        known = self.letters.get(key)
+        self.letters[key] = row if known is None else _added(row, known)
+
+    def take(self, other: MemoryProjections) -> None:
+        """Hold another's rows instead of one's own; the checkpoints stay."""
+        self.history, self._of_job = other.history, other._of_job
+        self.live, self.letters, self.aside = other.live, other.letters, other.aside
 
     async def kept_aside(self, topics: Collection[str], after: AsideRow | None) -> list[AsideRow]:
         """See `Projections`."""
@@ -140,6 +182,10 @@ class MemoryProjections:
         ]
 
 
+def _key(row: HistoryRow) -> tuple[bytes, int, int, int]:
+    return row.job, row.generation, row.timeline, row.upto
+
+
 def _newness(row: LiveRow) -> tuple[int, int, int]:
     return row.generation, row.run, row.at
 
@@ -150,7 +196,11 @@ def _added(known: LetterRow | None, told: LetterRow) -> LetterRow:
     died = known if known.body is not None else told
     closings = {known.closed, told.closed}
     closed = next((one for one in Closing if one in closings), None)
-    return died._replace(closed=closed)
+    return died._replace(
+        closed=closed,
+        first_fact=min(known.first_fact, told.first_fact),
+        last_fact=max(known.last_fact, told.last_fact),
+    )
 
 
 def _is_open(row: LetterRow) -> bool:

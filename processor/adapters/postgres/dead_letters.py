@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from processor.adapters.postgres.pool import Pool
 
-COLUMNS: Final = "job, generation, id, died_at, closed::text, tenant, type, place, body"
+COLUMNS: Final = (
+    "job, generation, id, died_at, closed::text, tenant, type, place, body,"
+    " partition, first_fact, last_fact"
+)
 BY_ID: Final = f"SELECT {COLUMNS} FROM jobs.dead_letter WHERE id = $1"  # noqa: S608 - ours alone
 OPEN: Final = f"""
 SELECT {COLUMNS} FROM jobs.dead_letter
@@ -70,15 +73,12 @@ class PostgresLetters:
 
 
 def _letter(row: asyncpg.Record) -> LetterRow:
-    job, generation, identity, died_at, closed, tenant, type_, place, body = row
+    job, generation, identity, died_at, closed, *rest = row
     return LetterRow(
         job.bytes,
         generation,
         UUID(int=identity.int),
         microseconds(died_at),
         Closing(closed) if closed else None,
-        tenant,
-        type_,
-        place,
-        body,
+        *rest,
     )

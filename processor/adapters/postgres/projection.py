@@ -6,6 +6,7 @@ two projectors the second waits, finds them moved and writes nothing.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from processor.domain.ids import JobId
     from processor.ports.log import Place
 
+SCHEMA: Final = "jobs"
 PAGE: Final = 500
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -92,9 +94,10 @@ WHERE (known.generation, known.runs, known.at)
 """
 LETTER: Final = """
 INSERT INTO jobs.dead_letter AS known
-    (job, generation, id, died_at, closed, tenant, type, place, body)
+    (job, generation, id, died_at, closed, tenant, type, place, body,
+    partition, first_fact, last_fact)
 VALUES ($1, $2, $3, timestamptz 'epoch' + coalesce($4::bigint, 0) * interval '1 microsecond',
-    $5::text::"char", $6, coalesce($7, ''), coalesce($8, ''), $9)
+    $5::text::"char", $6, coalesce($7, ''), coalesce($8, ''), $9, $10, $11, $12)
 ON CONFLICT (job, generation) DO UPDATE SET
     closed = CASE WHEN 'r' IN (known.closed, excluded.closed) THEN 'r'
         ELSE coalesce(known.closed, excluded.closed) END,
@@ -102,7 +105,9 @@ ON CONFLICT (job, generation) DO UPDATE SET
     tenant = CASE WHEN known.body IS NULL THEN excluded.tenant ELSE known.tenant END,
     type = CASE WHEN known.body IS NULL THEN excluded.type ELSE known.type END,
     place = CASE WHEN known.body IS NULL THEN excluded.place ELSE known.place END,
-    body = coalesce(known.body, excluded.body)
+    body = coalesce(known.body, excluded.body),
+    first_fact = least(known.first_fact, excluded.first_fact),
+    last_fact = greatest(known.last_fact, excluded.last_fact)
 """
 ASIDE: Final = """
 INSERT INTO jobs.aside (topic, partition, at_offset, at, body)
@@ -131,10 +136,14 @@ SELECT generation, NULL, NULL, NULL, runs, at, NULL, body FROM jobs.live WHERE j
 
 
 class PostgresProjections:
-    """`Projections` and `HistoryRows` over a pool of connections."""
+    """`Projections` and `HistoryRows` over a pool of connections.
 
-    def __init__(self, pool: Pool) -> None:
+    `schema` holds the rows; a rebuild has a set of its own. Checkpoints stand in `jobs` always.
+    """
+
+    def __init__(self, pool: Pool, schema: str = SCHEMA) -> None:
         self._pool = pool
+        self._schema = schema
 
     async def begin(self, projection: str, starts: Mapping[Place, int]) -> Mapping[Place, int]:
         """See `Projections`."""
@@ -152,7 +161,7 @@ class PostgresProjections:
             try:
                 stands = await _advance(connection, projection, moves)
                 if stands:
-                    await _insert(connection, batch)
+                    await self._insert(connection, batch)
             except BaseException:
                 await transaction.rollback()
                 raise
@@ -163,7 +172,7 @@ class PostgresProjections:
         """See `Projections`."""
         last = after[:3] if after else (None, None, None)
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(KEPT_ASIDE, list(topics), *last, PAGE)
+            rows = await connection.fetch(self._of(KEPT_ASIDE), list(topics), *last, PAGE)
         return [
             AsideRow(topic, partition, offset, microseconds(at), body)
             for topic, partition, offset, at, body in rows
@@ -172,7 +181,7 @@ class PostgresProjections:
     async def of(self, job: JobId) -> JobRecords:
         """See `HistoryRows`."""
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(OF_JOB, job)
+            rows = await connection.fetch(self._of(OF_JOB), job)
         history: list[HistoryRow] = []
         live: list[LiveRow] = []
         for generation, timeline, upto, partition, number, at, ended_at, body in rows:
@@ -191,6 +200,32 @@ class PostgresProjections:
             rows = await connection.fetch(CHECKPOINTS, projection, [place.topic], [place.partition])
         return rows[0]["next"] if rows else None
 
+    def _of(self, statement: str) -> str:
+        return of_set(statement, self._schema)
+
+    async def _insert(self, connection: Any, batch: Batch) -> None:  # noqa: ANN401 - asyncpg's
+        if len(batch.history) >= COPIED:
+            rows = ((pgproto.UUID(row[0]), *row[1:]) for row in batch.history)
+            await connection.execute(INCOMING)
+            await connection.copy_records_to_table("incoming", schema_name="pg_temp", records=rows)
+            await connection.execute(self._of(ARRIVED))
+        elif batch.history:
+            jobs, *rest = columns(batch.history)
+            await connection.execute(self._of(HISTORY), [*map(pgproto.UUID, jobs)], *rest)
+        if batch.live:
+            jobs, *rest = columns(batch.live)
+            await connection.execute(self._of(LIVE), [*map(pgproto.UUID, jobs)], *rest)
+        if batch.letters:
+            await connection.executemany(
+                self._of(LETTER), [*map(_letter, _in_order(batch.letters))]
+            )
+        if batch.aside:
+            await connection.execute(self._of(ASIDE), *columns(batch.aside))
+        if batch.recovered:
+            await connection.execute(
+                self._of(RECOVERED), *columns(row[:3] for row in batch.recovered)
+            )
+
 
 async def _advance(connection: Any, projection: str, moves: Sequence[Move]) -> bool:  # noqa: ANN401
     if not moves:
@@ -206,24 +241,9 @@ async def _advance(connection: Any, projection: str, moves: Sequence[Move]) -> b
     return len(rows) == len(moves)
 
 
-async def _insert(connection: Any, batch: Batch) -> None:  # noqa: ANN401 - a pooled asyncpg connection
-    if len(batch.history) >= COPIED:
-        rows = ((pgproto.UUID(row[0]), *row[1:]) for row in batch.history)
-        await connection.execute(INCOMING)
-        await connection.copy_records_to_table("incoming", schema_name="pg_temp", records=rows)
-        await connection.execute(ARRIVED)
-    elif batch.history:
-        jobs, *rest = columns(batch.history)
-        await connection.execute(HISTORY, [*map(pgproto.UUID, jobs)], *rest)
-    if batch.live:
-        jobs, *rest = columns(batch.live)
-        await connection.execute(LIVE, [*map(pgproto.UUID, jobs)], *rest)
-    if batch.letters:
-        await connection.executemany(LETTER, [*map(_letter, _in_order(batch.letters))])
-    if batch.aside:
-        await connection.execute(ASIDE, *columns(batch.aside))
-    if batch.recovered:
-        await connection.execute(RECOVERED, *columns(row[:3] for row in batch.recovered))
+def of_set(statement: str, schema: str) -> str:
+    """A statement over the tables of another set."""
+    return re.sub(r"\bjobs\.(history|live|dead_letter|aside)\b", rf"{schema}.\1", statement)
 
 
 def columns(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -246,7 +266,7 @@ def _letter(row: LetterRow) -> tuple[Any, ...]:
         _text(row.tenant),
         _text(row.type),
         _text(row.place),
-        row.body,
+        *row[8:],
     )
 
 
