@@ -64,13 +64,13 @@ class Asker:
         in time, the answer is `queued` and `as_of` says when that was true. Of any other job
         raises `JobNotFound`, or `Unavailable` where the history is too far behind to deny it.
         """
-        found = await self._history.status(job)
+        found = await self._told(job)
         if found is not None:
             return found
         own = self._acknowledged.find(job)
         awaited = await self._ends() if own is None else {own.place: own.offset + 1}
         behind = await self._wait_for(awaited)
-        found = await self._history.status(job)
+        found = await self._told(job)
         if found is None and own is not None:
             found = own.status(job)
         if found is not None:
@@ -96,10 +96,24 @@ class Asker:
                 raise JobNotComplete(f"job {job} is still {status.state} after {timeout:g} s")
             await self._clock.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST)
-            status = await self._history.status(job) or status
+            status = await self._told(job) or status
         if status.state is not State.COMPLETE:
             raise JobNotComplete(f"job {job} {_ended(status)}")
         return from_json(status.result or b"null")
+
+    async def seen(self, job: JobId) -> JobStatus | None:
+        """What is known of a job now, without waiting; None where nothing is."""
+        found = await self._told(job)
+        own = self._acknowledged.find(job)
+        return own.status(job) if found is None and own is not None else found
+
+    async def _told(self, job: JobId) -> JobStatus | None:
+        """What the history says; None while it has not come to a replay of this client's own."""
+        found = await self._history.status(job)
+        own = self._acknowledged.find(job)
+        if found is None or own is None or found.state is not State.FAILED:
+            return found
+        return None if found.generation < own.generation else found
 
     async def _wait_for(self, awaited: Mapping[Place, int]) -> int:
         """Wait until the history has passed these offsets; how many places it has not."""
