@@ -5,33 +5,30 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
 from processor.adapters.event_kinds import EventKinds
 from processor.adapters.kafka.event_bus import KafkaEventBus
 from processor.adapters.kafka.log import KafkaLog
-from processor.adapters.kafka.reader import KafkaReader
-from processor.adapters.postgres.pool import SERVICE, Pool
-from processor.adapters.postgres.projection import PostgresProjections
-from processor.adapters.postgres.telling import TellingHistory
+from processor.adapters.postgres.dead_letters import PostgresLetters
+from processor.bootstrap.asking import asker_over, client_pool
+from processor.bootstrap.operating import operator_over
 from processor.bootstrap.topics import check_topics
+from processor.domain.errors import ConfigurationError
 from processor.runtime import client
 from processor.runtime.acknowledged import Acknowledged
-from processor.runtime.asking import Asker, places_of
 from processor.runtime.submitting import Submitter
 from processor.settings import Settings
-from projections.history import FoldedHistory
+from projections.queries import DeadLetters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
-    from processor.ports.codec import Codec
-    from processor.ports.history import History
-    from processor.ports.log import Place
-
-CONNECTIONS: Final = 4
+    from processor.ports.event_bus import EventBus
+    from processor.runtime.asking import Asker
+    from processor.runtime.operating import Operator
 
 
 class Client(client.Client):
@@ -41,10 +38,29 @@ class Client(client.Client):
     def connect(cls, settings: Settings | None = None) -> AbstractAsyncContextManager[Client]:
         """Connect, `async with`; the settings are the environment's where none are given.
 
-        A database is needed only to ask, and only reached then. Raises `ConfigurationError` where
-        a setting or a topic is not as it must be, `Unavailable` where the broker does not answer.
+        A database is needed only to ask and to operate, and only reached then. Raises
+        `ConfigurationError` where a setting or a topic is not as it must be, `Unavailable` where
+        the broker does not answer.
         """
         return connected(settings)
+
+    def __init__(
+        self,
+        submitter: Submitter,
+        asker: Asker | None = None,
+        operator: Operator | None = None,
+        letters: DeadLetters | None = None,
+        events: EventBus | None = None,
+    ) -> None:
+        super().__init__(submitter, asker, operator, events)
+        self._letters = letters
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The dead letters: by id, the open ones, and counted by type and place."""
+        if self._letters is None:
+            raise ConfigurationError("JOBS_DATABASE is not set: dead letters are in the database")
+        return self._letters
 
 
 @asynccontextmanager
@@ -60,10 +76,6 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Client]:
         submitter = Submitter(
             log, codec, SystemClock(), settings.topics, settings.partitions, acknowledged
         )
-        asker = None
-        if settings.database is not None:
-            history = await held.enter_async_context(_history(settings, codec))
-            asker = _asker(settings, history, acknowledged)
         # TODO(phase 5, EventBus): connect the subscribers of our own here, each a service with a
         # group of its own (alarms, web hooks, billing); other teams subscribe through the client.
         events = await held.enter_async_context(
@@ -75,31 +87,11 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Client]:
                 patience_seconds=settings.subscriber_timeout,
             )
         )
-        yield Client(submitter, asker, events)
-
-
-@asynccontextmanager
-async def asking(settings: Settings) -> AsyncIterator[Asker]:
-    """One who asks and does not submit; the broker is needed only to deny a job."""
-    codec = await asyncio.to_thread(AvroCodec)
-    async with _history(settings, codec) as history:
-        yield _asker(settings, history, Acknowledged())
-
-
-@asynccontextmanager
-async def _history(settings: Settings, codec: Codec) -> AsyncIterator[History]:
-    url = settings.need_database()
-    async with AsyncExitStack() as held:
-        # Not entered, which would connect: a producer whose database is away submits all the same.
-        pool = Pool(url, CONNECTIONS, name="job-client", settings=SERVICE)
-        held.push_async_exit(pool.__aexit__)
-        yield TellingHistory(FoldedHistory(PostgresProjections(pool), codec), url)
-
-
-def _asker(settings: Settings, history: History, acknowledged: Acknowledged) -> Asker:
-    async def ends() -> Mapping[Place, int]:
-        places = places_of(settings.topics, settings.partitions)
-        async with KafkaReader(settings.need_kafka(), places) as reader:
-            return {place: end for place, (_, end) in (await reader.bounds(places)).items()}
-
-    return Asker(history, acknowledged, ends, SystemClock())
+        if settings.database is None:
+            yield Client(submitter, events=events)
+            return
+        pool = client_pool(settings.database, held)
+        asker = asker_over(settings, pool, codec, acknowledged)
+        operator = operator_over(settings, pool, log, codec, asker, acknowledged)
+        letters = DeadLetters(PostgresLetters(pool), codec)
+        yield Client(submitter, asker, operator, letters, events)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import typer
 
+from processor.cli import dead_letters
+from processor.cli.cancel import cancel
 from processor.cli.demo import demo
+from processor.cli.hold import hold, release
 from processor.cli.local import local
 from processor.cli.migrate import migrate
 from processor.cli.projector import projector
@@ -33,5 +36,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (demo, local, migrate, worker, projector, submit, status, rebuild):
+_COMMANDS = (
+    demo,
+    local,
+    migrate,
+    worker,
+    projector,
+    submit,
+    status,
+    cancel,
+    hold,
+    release,
+    rebuild,
+)
+for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(dead_letters.app)

@@ -50,7 +50,7 @@ def _job(text: str) -> JobId:
 
 
 async def _ask(settings: Settings, job: JobId) -> JobStatus:
-    from processor.bootstrap.producing import asking
+    from processor.bootstrap.asking import asking
 
     async with asking(settings) as asker:
         return await asker.status(job)

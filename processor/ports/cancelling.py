@@ -29,6 +29,10 @@ class Cancelling(Protocol):
         """
         ...
 
+    async def discard(self, entry: Entry) -> LedgerRow:
+        """The same with a generation that never began: its end is *discarded*."""
+        ...
+
 
 class Wakes(Protocol):
     """The wake-ups of this database. None is kept for who does not listen."""

@@ -40,3 +40,7 @@ class Operations(Protocol):
     ) -> Operation:
         """Write it down, or read who did so before; asking again changes nothing."""
         ...
+
+    async def of(self, job: JobId, generation: int) -> list[Operation]:
+        """What was asked for of this generation's dead letter; none of it counts as ours."""
+        ...

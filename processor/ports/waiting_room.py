@@ -115,6 +115,23 @@ class WaitingRoom(Protocol):
         """An entity's queued rows that have not ended, in their order: lane, then place."""
         ...
 
+    async def replay_in_place(
+        self, fence: Fence, entity_key: int, job: JobId, generation: int, submission: bytes
+    ) -> Answer:
+        """Turn the blocking row of the generation before into this one's retrying row, due now.
+
+        It goes on holding its entity. DONE, BUSY, SETTLED, STALE (no such row) or FENCED.
+        """
+        ...
+
+
+class Rows(Protocol):
+    """How a job waits, as who works on no partition asks; raises `Fault` as the others do."""
+
+    async def row(self, job: JobId) -> Waiting | None:
+        """The row of a job's newest generation that waits."""
+        ...
+
 
 class Sweeping(Protocol):
     """Finds and clears what nobody's turn brings back; raises `Fault` as the waiting room does.
@@ -154,5 +171,5 @@ class Sweeping(Protocol):
         ...
 
 
-class Room(WaitingRoom, Sweeping, Protocol):
-    """Both, as one adapter gives them."""
+class Room(WaitingRoom, Sweeping, Rows, Protocol):
+    """All of it, as one adapter gives them."""

@@ -93,13 +93,13 @@ class Asker:
             pause = min(2 * pause, _LONGEST)
 
     async def _status(self, job: JobId, patience: float) -> JobStatus:
-        found = await self._history.status(job)
+        found = await self._told(job)
         if found is not None:
             return found
         own = self._acknowledged.find(job)
         awaited = await self._ends() if own is None else {own.place: own.offset + 1}
         behind = await self._wait_for(awaited, patience)
-        found = await self._history.status(job)
+        found = await self._told(job)
         if found is None and own is not None:
             # Once the history has passed it, what it does not tell after so long it has forgotten.
             forgotten = not behind and own.at < ended_before(self._clock.now())
@@ -112,6 +112,20 @@ class Asker:
                 f" {behind} of {len(awaited)} partitions; is a projector running?"
             )
         raise JobNotFound(f"there is no job {job}")
+
+    async def seen(self, job: JobId) -> JobStatus | None:
+        """What is known of a job now, without waiting; None where nothing is."""
+        found = await self._told(job)
+        own = self._acknowledged.find(job)
+        return own.status(job) if found is None and own is not None else found
+
+    async def _told(self, job: JobId) -> JobStatus | None:
+        """What the history says; None while it has not come to a replay of this client's own."""
+        found = await self._history.status(job)
+        own = self._acknowledged.find(job)
+        if found is None or own is None or found.state is not State.FAILED:
+            return found
+        return None if found.generation < own.generation else found
 
     async def _wait_for(self, awaited: Mapping[Place, int], patience: float) -> int:
         """Wait until the history has passed these offsets; how many places it has not."""

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from processor.domain.status import JobStatus
     from processor.ports.event_bus import EventBus
     from processor.runtime.asking import Asker
+    from processor.runtime.cancelling import Cancellation
     from processor.runtime.checking import Chunk, Submissions
+    from processor.runtime.operating import Operator
     from processor.runtime.submitting import Submitter
 
 SUBMIT_TIMEOUT: Final = 10.0
@@ -35,10 +37,15 @@ class Client:
     """Submits jobs and asks for their status, on ports; without a history it only submits."""
 
     def __init__(
-        self, submitter: Submitter, asker: Asker | None = None, events: EventBus | None = None
+        self,
+        submitter: Submitter,
+        asker: Asker | None = None,
+        operator: Operator | None = None,
+        events: EventBus | None = None,
     ) -> None:
         self._submitter = submitter
         self._asker = asker
+        self._operator = operator
         self._events = events
 
     @overload
@@ -113,6 +120,44 @@ class Client:
         if self._events is None:
             raise ConfigurationError("this client was made without an EventBus")
         return self._events
+
+    async def cancel(self, job_id: JobId, *, by: str = "", because: str = "") -> Cancellation:
+        """End a job that has not ended; one that has stays what it is, and the answer says so.
+
+        A running handler is stopped and rolled back. Raises `JobNotFound`.
+        """
+        return await self._operating().cancel(job_id, by, because)
+
+    async def replay(
+        self,
+        dead_letter_id: UUID,
+        *,
+        by: str = "",
+        because: str = "",
+        priority: Priority | None = None,
+    ) -> JobId:
+        """Start the job of a dead letter anew, under the same id and with its history.
+
+        In the lane it had, or the one named. Again is harmless: one generation follows a dead
+        letter. Raises `DeadLetterNotFound`, or `InvalidSubmission` for a record that could not be
+        decoded.
+        """
+        return (await self._operating().replay(dead_letter_id, by, because, priority)).job
+
+    async def discard(self, dead_letter_id: UUID, *, by: str = "", because: str = "") -> JobId:
+        """Close a dead letter; its job stays failed, and an entity that it blocks goes on.
+
+        A replay undoes it. Raises `DeadLetterNotFound`, `AlreadyFinished` for one that was
+        replayed.
+        """
+        return (await self._operating().discard(dead_letter_id, by, because)).job
+
+    def _operating(self) -> Operator:
+        if self._operator is None:
+            raise ConfigurationError(
+                "JOBS_DATABASE is not set: submitting needs only Kafka, operating the database"
+            )
+        return self._operator
 
     def _asking(self) -> Asker:
         if self._asker is None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from processor.runtime.memory import Memory
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.queueing import Queueing
+    from processor.runtime.replaying import Replaying
     from processor.runtime.settling import Settling
 
     Read = Sequence[tuple[OwnedPartition, Sequence[LogRecord]]]
@@ -54,6 +55,7 @@ class Intake:
         self,
         memory: Memory,
         queueing: Queueing,
+        replaying: Replaying,
         settling: Settling,
         ledger: Ledger,
         clock: Clock,
@@ -65,6 +67,7 @@ class Intake:
         self._lines = memory.lines
         self._mailboxes = memory.mailboxes
         self._queueing = queueing
+        self._replaying = replaying
         self._settling = settling
         self._ledger = ledger
         self._clock = clock
@@ -143,10 +146,12 @@ class Intake:
             row = waiting.get(delivery.record.job)
             if end is not None:
                 self._memory.forget(delivery)
-                self._settling.republish(delivery, end)
+                self._settling.republish(delivery, end, holds=row is not None and row.holds)
             elif row is not None and row.generation >= delivery.record.generation:
                 self._memory.forget(delivery)
                 self._settling.repeat(delivery, row.body)
+            elif (replay := delivery.record.replay) is not None and replay.in_place:
+                self._replaying.take(delivery, self._line_up)
             else:
                 self._line_up(delivery)
 

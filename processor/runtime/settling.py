@@ -50,11 +50,16 @@ class Settling:
         self._end(delivery)
         self.republish(delivery, row)
 
-    def republish(self, delivery: Delivery, row: LedgerRow) -> None:
-        """Publish what the ledger holds, byte for byte; its follow-ups only for its own record."""
+    def republish(self, delivery: Delivery, row: LedgerRow, *, holds: bool = False) -> None:
+        """Publish what the ledger holds, byte for byte; its follow-ups only for its own record.
+
+        `holds` where a row of the job may go on holding the entity: a blocking one, or that of a
+        later generation.
+        """
         names_record = (row.lane, row.offset) == (delivery.lane, delivery.offset)
         delivery.settled = True
-        self._memory.lines.ended(delivery)
+        if not holds:
+            self._memory.lines.ended(delivery)
         self._publish(delivery, row.body, row.ending, follow_ups=names_record)
 
     def repeat(self, delivery: Delivery, body: bytes | None) -> None:

@@ -37,6 +37,7 @@ from processor.runtime.outcomes import Outcomes
 from processor.runtime.publisher import Publisher
 from processor.runtime.queueing import Queueing
 from processor.runtime.recording import Recorder
+from processor.runtime.replaying import Replaying
 from processor.runtime.returning import Returning
 from processor.runtime.settling import Settling
 from processor.runtime.waking import Waking
@@ -84,6 +85,9 @@ class WorkerRuntime:
         settling = Settling(memory, self._publisher, wake, self._observer)
         self._flusher = Flusher(world.ledger, world.clock, settling, self._doubt)
         self._queueing = Queueing(
+            world.room, world.ledger, world.clock, memory, settling, self._doubt
+        )
+        self._replaying = Replaying(
             world.room, world.ledger, world.clock, memory, settling, self._doubt
         )
         self._recorder = Recorder(
@@ -192,6 +196,7 @@ class WorkerRuntime:
             self._flusher.run(),
             self._publisher.run(),
             self._queueing.run(),
+            self._replaying.run(),
             self._returning.by_time(),
             self._returning.by_turn(),
             self._holding.run(),
@@ -272,6 +277,7 @@ class WorkerRuntime:
         intake = Intake(
             self._memory,
             self._queueing,
+            self._replaying,
             settling,
             world.ledger,
             world.clock,

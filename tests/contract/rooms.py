@@ -22,14 +22,14 @@ from processor.domain.priority import Priority
 from processor.ports.cancelling import Cancelling, Wakes
 from processor.ports.holds import Holds
 from processor.ports.operations import Operations
-from processor.ports.waiting_room import Sweeping, Wait, Waiting, WaitingRoom, WaitingState
+from processor.ports.waiting_room import Rows, Sweeping, Wait, Waiting, WaitingRoom, WaitingState
 from tests.contract.worlds import MemoryWorld, PostgresWorld, World, a_job
 
 ENTITY = 7
 FAR = 1_000_000.0
 
 
-class Room(WaitingRoom, Sweeping, Protocol):
+class Room(WaitingRoom, Sweeping, Rows, Protocol):
     """Both ports of the waiting room."""
 
 

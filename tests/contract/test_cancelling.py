@@ -143,6 +143,19 @@ async def test_every_listener_hears_and_one_that_left_hears_no_more(rooms: Rooms
         assert leaves.heard.empty()
 
 
+async def test_a_discard_is_an_end_of_its_own_that_absorbs_nothing(rooms: Rooms) -> None:
+    fence, wait = await own(rooms.world), a_wait(WaitingState.BLOCKING)
+    await rooms.room.record(fence, wait, 0, died=b"failed")
+    row = await rooms.cancelling.discard(an_entry(wait.job, b"discarded", generation=2))
+    assert (row.ending, row.generation, row.body) == (Ending.DISCARDED, 2, b"discarded")
+    assert jobs_of(await rooms.room.due([0], [], 10)) == [wait.job]
+    assert jobs_of(await rooms.room.settled([0], 10)) == [wait.job]
+    again = await rooms.cancelling.discard(an_entry(wait.job, b"another", generation=2))
+    assert again == row
+    claim = a_claim(wait.job, ENTITY, generation=3)
+    await (await begun(rooms.world, claim)).rollback()
+
+
 # what only PostgreSQL can show
 
 

@@ -50,3 +50,14 @@ async def test_of_many_at_once_one_is_first(rooms: Rooms) -> None:
     (winner,) = [one for one in told if one.ours]
     assert {one.actor for one in told} == {winner.actor}
     assert winner.actor == actors[told.index(winner)]
+
+
+async def test_what_was_asked_for_of_a_dead_letter_is_told(rooms: Rooms) -> None:
+    job = a_job()
+    assert await rooms.operations.of(job, 1) == []
+    await rooms.operations.first(REPLAY, job, 1, "ada", "why")
+    await rooms.operations.first(DISCARD, job, 1, "bob", "why not")
+    await rooms.operations.first(REPLAY, job, 2, "ada", "again")
+    found = await rooms.operations.of(job, 1)
+    assert {(one.kind, one.actor) for one in found} == {(REPLAY, "ada"), (DISCARD, "bob")}
+    assert {one.ours for one in found} == {False}

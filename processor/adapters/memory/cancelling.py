@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from processor.adapters.memory.step import Step, onward
 from processor.ports.cancelling import Wake
+from processor.ports.ledger import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class MemoryCancelling:
-    """`Cancelling`; its steps are `cancelling.cancel` and `.read_back`."""
+    """`Cancelling`; its steps are `cancelling.cancel`, `.discard` and `.read_back`."""
 
     def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
         self._database = database
@@ -25,8 +26,17 @@ class MemoryCancelling:
 
     async def cancel(self, entry: Entry) -> LedgerRow:
         """See `Cancelling`."""
-        lost = await self.step("cancelling.cancel")
-        self._database.cancel(entry)
+        return await self._end(entry, Ending.CANCELLED)
+
+    async def discard(self, entry: Entry) -> LedgerRow:
+        """See `Cancelling`."""
+        return await self._end(entry, Ending.DISCARDED)
+
+    async def _end(self, entry: Entry, ending: Ending) -> LedgerRow:
+        lost = await self.step(
+            f"cancelling.{'cancel' if ending is Ending.CANCELLED else 'discard'}"
+        )
+        self._database.cancel(entry, ending)
         if lost is not None:
             raise lost
         lost = await self.step("cancelling.read_back")

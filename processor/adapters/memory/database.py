@@ -193,18 +193,18 @@ class MemoryDatabase:
             revision=blocking.row.revision + 1,
             state=RETRYING,
         )
-        wait = Wait(RETRYING, row.holds, blocking.wait.submission, entry.body, attempt=1)
+        wait = Wait(RETRYING, row.holds, blocking.wait.submission, entry.body)
         now = self.clock.now()
         self.waiting[entry.job, entry.generation] = Waiting(
             row, fence.partition, fence.token, wait, due_at=now, since=now
         )
         return Answer.DONE
 
-    def cancel(self, entry: Entry) -> Answer:
+    def cancel(self, entry: Entry, ending: Ending = Ending.CANCELLED) -> Answer:
         """End a generation from outside, seen or unseen."""
         if self.settled(entry.job, entry.generation):
             return Answer.SETTLED
-        self.insert(entry, Ending.CANCELLED)
+        self.insert(entry, ending)
         for key, waiting in list(self.waiting.items()):
             if waiting.row.job == entry.job:
                 self.waiting[key] = replace(waiting, due_at=self.clock.now())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class MemoryOperations:
-    """`Operations`; its step is `operations.first`."""
+    """`Operations`; its steps are `operations.first` and `.of`."""
 
     def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
         self._database = database
@@ -32,3 +32,15 @@ class MemoryOperations:
         if lost is not None:
             raise lost
         return stands if stands is mine else replace(stands, ours=False)
+
+    async def of(self, job: JobId, generation: int) -> list[Operation]:
+        """See `Operations`."""
+        lost = await self.step("operations.of")
+        found = [
+            replace(one, ours=False)
+            for one in self._database.operations.values()
+            if (one.job, one.generation) == (job, generation)
+        ]
+        if lost is not None:
+            raise lost
+        return sorted(found, key=lambda one: one.at)

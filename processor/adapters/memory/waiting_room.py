@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from processor.adapters.memory import database as rows
 from processor.adapters.memory.step import Step, onward
 from processor.adapters.memory.sweeping import MemorySweeping, waiting_of
+from processor.domain.priority import Priority
 from processor.ports.ledger import Answer, Entry
 from processor.ports.waiting_room import LONGEST, WaitingState
 
@@ -82,6 +83,32 @@ class MemoryWaitingRoom(MemorySweeping):
         if lost is not None:
             raise lost
         return [waiting_of(row) for row in sorted(found, key=_turn)[:limit]]
+
+    async def replay_in_place(
+        self, fence: Fence, entity_key: int, job: JobId, generation: int, submission: bytes
+    ) -> Answer:
+        """See `WaitingRoom`."""
+        lost = await self.step("waiting_room.replay_in_place")
+        entry = Entry(job, generation, fence.partition, Priority.CRITICAL, 0, b"")
+        answer = self._database.replay_in_place(fence, entity_key, entry)
+        if answer is Answer.DONE:
+            turned = self._database.waiting[job, generation]
+            self._database.waiting[job, generation] = replace(
+                turned,
+                row=replace(turned.row, body=None),
+                wait=replace(turned.wait, submission=submission, body=None),
+            )
+        if lost is not None:
+            raise lost
+        return answer
+
+    async def row(self, job: JobId) -> Waiting | None:
+        """See `Rows`."""
+        lost = await self.step("waiting_room.row")
+        found = [row for (of, _), row in self._database.waiting.items() if of == job]
+        if lost is not None:
+            raise lost
+        return waiting_of(max(found, key=lambda one: one.row.generation)) if found else None
 
     def _record(
         self, fence: Fence, wait: Wait, revision: int, *, died: bytes | None, lock: bool

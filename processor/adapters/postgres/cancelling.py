@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from processor.adapters.postgres.ledger import PostgresLedger
+from processor.ports.ledger import Ending
 
 if TYPE_CHECKING:
     from processor.adapters.postgres.pool import Pool
     from processor.ports.ledger import Entry, LedgerRow
 
-_CANCEL: Final = "SELECT jobs.cancel_v1($1, $2, $3, $4, $5, $6)"
+_CANCEL: Final = "SELECT jobs.cancel_v1($1, $2, $3, $4, $5, $6, $7)"
 
 
 class PostgresCancelling:
@@ -21,6 +22,14 @@ class PostgresCancelling:
         self._ledger = PostgresLedger(pool)
 
     async def cancel(self, entry: Entry) -> LedgerRow:
+        """See `Cancelling`."""
+        return await self._end(entry, Ending.CANCELLED)
+
+    async def discard(self, entry: Entry) -> LedgerRow:
+        """See `Cancelling`."""
+        return await self._end(entry, Ending.DISCARDED)
+
+    async def _end(self, entry: Entry, ending: Ending) -> LedgerRow:
         """Write the end, then read in a new statement which end stands."""
         while True:
             async with self._pool.connection() as connection:
@@ -32,6 +41,7 @@ class PostgresCancelling:
                     entry.lane,
                     entry.offset,
                     entry.body,
+                    ending,
                 )
             row = await self._ledger.row(entry.job, entry.generation)
             if row is not None:  # else it was pruned in between

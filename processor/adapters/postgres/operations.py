@@ -18,6 +18,10 @@ ON CONFLICT DO NOTHING RETURNING actor, reason, at
 _FIRST: Final = """
 SELECT actor, reason, at FROM jobs.operation WHERE (kind, job, generation) = ($1, $2, $3)
 """
+_OF: Final = """
+SELECT kind, actor, reason, at FROM jobs.operation
+WHERE kind IN ('replay', 'discard') AND (job, generation) = ($1, $2) ORDER BY at
+"""
 
 
 class PostgresOperations:
@@ -38,3 +42,14 @@ class PostgresOperations:
         assert row is not None  # noqa: S101 - rows of this table are never deleted
         at = microseconds(row["at"])
         return Operation(*key, row["actor"], row["reason"], at, ours=mine is not None)
+
+    async def of(self, job: JobId, generation: int) -> list[Operation]:
+        """See `Operations`."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_OF, job, generation)
+        return [
+            Operation(
+                OperationKind(kind), job, generation, actor, reason, microseconds(at), ours=False
+            )
+            for kind, actor, reason, at in rows
+        ]

@@ -46,6 +46,10 @@ SELECT {COLUMNS} FROM jobs.waiting w
 WHERE w.partition = $1 AND w.state = 'q' AND w.entity_key = $2 AND NOT {SETTLED}
 ORDER BY w.lane, w.place LIMIT $3
 """  # noqa: S608 - names of columns
+_REPLAY: Final = "SELECT jobs.replay_in_place_v1($1, $2, $3, $4, $5, $6, NULL)"
+_ROW: Final = f"""
+SELECT {COLUMNS} FROM jobs.waiting w WHERE w.job = $1 ORDER BY w.generation DESC LIMIT 1
+"""  # noqa: S608 - names of columns
 
 
 class PostgresWaitingRoom(PostgresSweeping):
@@ -139,3 +143,25 @@ class PostgresWaitingRoom(PostgresSweeping):
         async with self._pool.connection(Priority.NORMAL) as connection:
             rows = await connection.fetch(_QUEUE, partition, entity_key, limit)
         return [waiting_of(row) for row in rows]
+
+    async def replay_in_place(
+        self, fence: Fence, entity_key: int, job: JobId, generation: int, submission: bytes
+    ) -> Answer:
+        """See `WaitingRoom`."""
+        async with self._pool.connection(Priority.HIGH) as connection:
+            answer = await connection.fetchval(
+                _REPLAY,
+                fence.token,
+                fence.partition,
+                entity_key,
+                job,
+                generation,
+                submission,
+            )
+        return Answer(answer)
+
+    async def row(self, job: JobId) -> Waiting | None:
+        """See `Rows`."""
+        async with self._pool.connection(Priority.NORMAL) as connection:
+            row = await connection.fetchrow(_ROW, job)
+        return None if row is None else waiting_of(row)

@@ -1,5 +1,6 @@
 CREATE FUNCTION jobs.cancel_v1(
-    _job uuid, _generation integer, _partition integer, _lane integer, _offset bigint, _body bytea
+    _job uuid, _generation integer, _partition integer, _lane integer, _offset bigint, _body bytea,
+    _outcome text DEFAULT 'x'
 ) RETURNS integer
 LANGUAGE plpgsql
 SET enable_seqscan = off
@@ -12,7 +13,7 @@ BEGIN
         RETURN 2;
     END IF;
     INSERT INTO jobs.ledger (job, generation, outcome, partition, lane, at_offset, body)
-    VALUES (_job, _generation, 'x', _partition, _lane, _offset, _body)
+    VALUES (_job, _generation, _outcome::"char", _partition, _lane, _offset, _body)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RETURN 2;
@@ -23,4 +24,4 @@ BEGIN
     RETURN 0;
 END
 $$;
-COMMENT ON FUNCTION jobs.cancel_v1 IS 'End a generation from outside, seen or unseen: 0 cancelled, 2 it has ended already; the caller reads the winner in a new statement.';
+COMMENT ON FUNCTION jobs.cancel_v1 IS 'End a generation from outside, seen or unseen, as cancelled or (d) discarded: 0 ended, 2 it has ended already; the caller reads the winner in a new statement.';

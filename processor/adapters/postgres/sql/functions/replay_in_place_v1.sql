@@ -21,7 +21,7 @@ BEGIN
     END IF;
     UPDATE jobs.waiting
     SET generation = _generation, state = 'r', due_at = clock_timestamp(),
-        since = clock_timestamp(), attempt = 1, runs = 0, faults = 0, revision = revision + 1,
+        since = clock_timestamp(), attempt = 0, runs = 0, faults = 0, revision = revision + 1,
         token = _token, submission = _submission, body = _body
     WHERE job = _job AND generation = _generation - 1 AND state = 'b';
     RETURN CASE WHEN FOUND THEN 0 ELSE 3 END;
