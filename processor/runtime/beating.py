@@ -9,6 +9,7 @@ import structlog
 from processor.ports.ledger import Fault
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterable
     from uuid import UUID
 
@@ -37,6 +38,17 @@ class Heart:
         self._pulses = pulses
         self._clock = clock
         self._every = every
+
+    async def join(self, stop: asyncio.Event, types: Iterable[str]) -> None:
+        """Be known before anything is taken over: a worker that nobody knows counts as dead."""
+        while not stop.is_set():
+            try:
+                await self._workers.join(self._worker, self._release, tuple(types))
+            except Fault as fault:
+                log.warning("a worker waits for the database to start", because=str(fault))
+                await self._clock.sleep(self._every)
+            else:
+                return
 
     async def run(self, types: Callable[[], Iterable[str]], looked: Callable[[], None]) -> None:
         """Beat until cancelled; `looked` is called after each beat that was written."""

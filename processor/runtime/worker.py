@@ -125,6 +125,14 @@ class WorkerRuntime:
             Holdings(memory, self._returning, self._fetchers, self.dispatcher, self._publisher),
             manner.times,
         )
+        self._heart = Heart(
+            manner.worker,
+            manner.release,
+            world.workers,
+            self.keeper.pulses,
+            world.clock,
+            manner.times.beat,
+        )
 
     @property
     def name(self) -> str:
@@ -140,7 +148,7 @@ class WorkerRuntime:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain; raises what makes working on impossible."""
         world, worker = self._world, self._manner.worker
-        await self._join(stop)
+        await self._heart.join(stop, self._jobs)
         log.info("a worker starts", worker=self.name, types=sorted(self._jobs))
         try:
             async with asyncio.TaskGroup() as group:
@@ -159,28 +167,8 @@ class WorkerRuntime:
             await world.workers.part(worker)
         log.info("a worker has stopped", worker=self.name)
 
-    async def _join(self, stop: asyncio.Event) -> None:
-        """Be known before anything is taken over: a worker that nobody knows counts as dead."""
-        worker, release = self._manner.worker, self._manner.release
-        while not stop.is_set():
-            try:
-                await self._world.workers.join(worker, release, tuple(self._jobs))
-            except Fault as fault:
-                log.warning("a worker waits for the database to start", because=str(fault))
-                await self._world.clock.sleep(self._manner.times.beat)
-            else:
-                return
-
     def _services(self) -> list[Coroutine[None, None, None]]:
         world, times = self._world, self._manner.times
-        heart = Heart(
-            self._manner.worker,
-            self._manner.release,
-            world.workers,
-            self.keeper.pulses,
-            world.clock,
-            times.beat,
-        )
         announcer = Announcer(
             self.dispatcher,
             self._recorder,
@@ -190,7 +178,7 @@ class WorkerRuntime:
             self._manner.topics,
         )
         return [
-            heart.run(lambda: self._jobs, self._compare_era),
+            self._heart.run(lambda: self._jobs, self._compare_era),
             self.keeper.run(),
             self.keeper.write_positions(),
             self._flusher.run(),

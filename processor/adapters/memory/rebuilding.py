@@ -55,11 +55,19 @@ class MemoryRebuilding:
             for row in second.history.values()
             if row.upto < 0 and row.at <= self._journal(row.partition).at
         }
-        copied = 0
+        copied = sum(bool(live.rows_of(job)) for job in self._reaching)
         for job in self._reaching:
-            copied += bool(live.rows_of(job))
             for row in live.rows_of(job):
                 second.put(row)
+        self._copy_the_rest(starts)
+        forgotten = self._forget(before)
+        if lost is not None:
+            raise lost
+        return Completed(copied, forgotten)
+
+    def _copy_the_rest(self, starts: Mapping[Place, Start]) -> None:
+        """What is no history: letters and asides from before the log's start, and what runs."""
+        live, second = self._live, self._made()
         for letter in live.letters.values():
             if letter.first_fact < starts[self._letters(letter.partition)].offset:
                 second.put_letter(letter)
@@ -68,10 +76,6 @@ class MemoryRebuilding:
                 second.aside.setdefault(told, aside)
         for running in live.live.values():
             second.put_live(running)
-        forgotten = self._forget(before)
-        if lost is not None:
-            raise lost
-        return Completed(copied, forgotten)
 
     async def compare(self, shown: int) -> Comparison:
         """See `Rebuilding`."""
