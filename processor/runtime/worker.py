@@ -168,7 +168,7 @@ class WorkerRuntime:
         log.info("a worker has stopped", worker=self.name)
 
     def _services(self) -> list[Coroutine[None, None, None]]:
-        world, times = self._world, self._manner.times
+        world = self._world
         announcer = Announcer(
             self.dispatcher,
             self._recorder,
