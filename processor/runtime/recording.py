@@ -60,7 +60,14 @@ class Recorder:
     async def block(self, delivery: Delivery, body: bytes) -> None:
         """Record a failure for good that keeps its entity until an operator decides."""
         wait = wait_of(delivery, WaitingState.BLOCKING, body=body)
-        if await self._is_written(delivery, lambda: self._record(delivery, wait, died=body)):
+
+        async def write() -> Answer:
+            answer = await self._record(delivery, wait, died=body)
+            if answer is Answer.SETTLED and await self._is_its_end(delivery, body):
+                return Answer.DONE  # written the first time, when the answer was lost
+            return answer
+
+        if await self._is_written(delivery, write):
             self._hold(delivery)
             self._settling.park(delivery, body, Ending.FAILED)
 
@@ -79,6 +86,8 @@ class Recorder:
         wait = wait_of(delivery, WaitingState.RUNNING, due_in=0.0)
         try:
             answer = await self._record(delivery, wait, lock=lock)
+            if answer is Answer.STALE and await self._is_carried(delivery):
+                answer = Answer.DONE  # written the first time, when the answer was lost
         except Fault:
             return
         if answer is Answer.FENCED:
@@ -136,6 +145,21 @@ class Recorder:
                     return answer
             await self._clock.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _is_carried(self, delivery: Delivery) -> bool:
+        """Whether the row stands as this worker alone can have written it, under its token."""
+        record = delivery.record
+        known = await self._ledger.look_up([], [record.job], [])
+        return any(
+            (row.generation, row.revision, row.state)
+            == (record.generation, delivery.revision + 1, WaitingState.RUNNING)
+            for row in known.waiting
+            if row.job == record.job
+        )
+
+    async def _is_its_end(self, delivery: Delivery, body: bytes) -> bool:
+        row = await self._winner(delivery)
+        return row is not None and row.body == body
 
     async def _winner(self, delivery: Delivery) -> LedgerRow | None:
         while True:
