@@ -79,13 +79,17 @@ class Queueing:
 
     def behind(self, head: Delivery) -> None:
         """A row of this job holds its entity now: have the entity's jobs in memory wait behind."""
-        memory = self._memory
-        memory.lines.head(head.entity, head.partition, head.record.job)
+        if head.partition.open:  # a spell that is over leaves nothing behind (H27)
+            self._memory.lines.head(head.entity, head.partition, head.record.job)
+            self.put_off(self._memory.mailboxes.withdraw(head.entity))
+
+    def put_off(self, withdrawn: Iterable[Delivery]) -> None:
+        """Have jobs that were in memory wait in rows: their own, or new ones."""
         arrivals = []
-        for delivery in memory.mailboxes.withdraw(head.entity):
+        for delivery in withdrawn:
             if delivery.waits:
-                memory.forget(delivery)
-                memory.lines.unloaded(delivery)
+                self._memory.forget(delivery)
+                self._memory.lines.unloaded(delivery)
             else:
                 arrivals.append(delivery)
         self.queue(arrivals)

@@ -60,7 +60,14 @@ class Recorder:
     async def block(self, delivery: Delivery, body: bytes) -> None:
         """Record a failure for good that keeps its entity until an operator decides."""
         wait = wait_of(delivery, WaitingState.BLOCKING, body=body)
-        if await self._is_written(delivery, lambda: self._record(delivery, wait, died=body)):
+
+        async def write() -> Answer:
+            answer = await self._record(delivery, wait, died=body)
+            if answer is Answer.SETTLED and await self._is_its_end(delivery, body):
+                return Answer.DONE  # written the first time, when the answer was lost
+            return answer
+
+        if await self._is_written(delivery, write):
             self._hold(delivery)
             self._settling.park(delivery, body, Ending.FAILED)
 
@@ -136,6 +143,10 @@ class Recorder:
                     return answer
             await self._clock.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _is_its_end(self, delivery: Delivery, body: bytes) -> bool:
+        row = await self._winner(delivery)
+        return row is not None and row.body == body
 
     async def _winner(self, delivery: Delivery) -> LedgerRow | None:
         while True:

@@ -16,10 +16,11 @@ from processor.domain.outcome import Outcome
 from processor.domain.priority import Priority
 from processor.domain.submission import SubmissionRecord
 from processor.ports.codec import Undecodable, UnknownSchema
-from processor.ports.ledger import Fault
+from processor.ports.ledger import Answer, Fault
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.delivery import Delivery
 from processor.runtime.settled import by_job, settling_row
+from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -160,18 +161,31 @@ class Returning:
             if end is not None:
                 self._settling.republish(delivery, end)
             elif row.wait.state is not WaitingState.BLOCKING:
-                self._return(row, delivery)
+                await self._return(row, delivery)
 
-    def _return(self, row: Waiting, delivery: Delivery) -> None:
+    async def _return(self, row: Waiting, delivery: Delivery) -> None:
         entity = delivery.entity
         if delivery.name in self._reserved:
             return
-        self._memory.reserve(delivery)
         if row.wait.holds:
+            self._memory.reserve(delivery)
             self._lines.head(entity, delivery.partition, delivery.record.job)
             self._mailboxes.lead(entity, delivery.lane, delivery)
+        elif row.wait.place >= delivery.partition.arrived(delivery.lane):
+            return
+        elif self._lines.must_queue(entity, delivery.lane):
+            await self._queue(delivery)
         else:
+            self._memory.reserve(delivery)
             self._mailboxes.put(entity, delivery.lane, delivery.offset, delivery)
+
+    async def _queue(self, due: Delivery) -> None:
+        """A schedule is due, and others of its entity wait in their table: line up with them."""
+        wait = wait_of(due, WaitingState.QUEUED)
+        own = self._mailboxes.is_out(due.entity)
+        answer = await self._room.record(due.partition.fence, wait, due.revision, lock=not own)
+        if answer is Answer.DONE and due.partition.open:
+            self._lines.queued(due.entity, due.partition, due.lane)
 
     async def _load(self, entity: int, partition: OwnedPartition) -> None:
         rows = await self._room.queue(partition.number, entity, OF_ONE_ENTITY)
@@ -236,7 +250,7 @@ class Returning:
         if wait.body is not None and wait.state is not WaitingState.BLOCKING:
             outcome = self._codec.decode_journal(wait.body)
             if isinstance(outcome, Outcome):
-                delivery.events = outcome.events
+                delivery.events, delivery.body = outcome.events, wait.body
         return delivery
 
     def _say_once(self, job: object, generation: int, unknown: UnknownSchema) -> None:
