@@ -8,36 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 import signal
 import subprocess
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 
 from processor.domain.events import Failed
-from processor.domain.priority import LANES
 from tests import chaos
 from tests.commands import Commands
 from tests.evidence import CHECKPOINTS, CODEC, POSITIONS, Evidence, ends_of, gather
+from tests.feeding import ENDINGS, Submitting, kind_of
 from tests.violations import afterwards, during, unprojected
 
 APPLICATION = "chaos:jobs"
 LOOK_SECONDS = 0.05
 BACKLOG = 300
 """So many jobs at least are submitted and not ended while a run is fed."""
-ENTITIES = 40
-SLOW = 0.02
-ENDINGS = {"effect": "complete", "plain": "complete", "fails": "HandlerFailed", "": "ParseError"}
-"""What becomes of each kind of line; the nameless kind is one that does not parse."""
 
 NOW = "SELECT clock_timestamp()"
 SETTLED = "SELECT count(*) FROM jobs.ledger"
@@ -47,30 +40,6 @@ ELSEWHERE = """
 SELECT min(at) FROM chaos_effect
 WHERE at > $1 AND partition = ANY ($2) AND split_part(worker, '/', 2) <> $3
 """
-
-
-def kind_of(number: int) -> str:
-    """Which kind of line that number is."""
-    if number % 25 == 7:
-        return "fails"
-    if number % 25 == 13:
-        return ""
-    return "plain" if number % 5 == 1 else "effect"
-
-
-def line_of(number: int) -> bytes:
-    """A job of one of a few entities, in one of the lanes."""
-    kind = kind_of(number)
-    line = {
-        "type": kind or "effect",
-        "entity": f"entity-{number % ENTITIES}",
-        "priority": LANES[number // ENTITIES % len(LANES)].label,
-        "payload": {
-            "number": number if kind else "seven",
-            "seconds": SLOW if number % 50 == 0 else 0,
-        },
-    }
-    return json.dumps(line).encode() + b"\n"
 
 
 @dataclass
@@ -116,42 +85,6 @@ class Process:
 
 
 @dataclass
-class Submitting:
-    """`processor submit -`: what it was given, and the ids that it has told."""
-
-    popen: subprocess.Popen[bytes]
-    written: int = 0
-    acked: list[UUID] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.popen.stdout is not None
-        for line in self.popen.stdout:
-            self.acked.append(UUID(line.decode().strip()))
-
-    def write(self, count: int) -> None:
-        """Hand in so many lines more."""
-        assert self.popen.stdin is not None
-        numbers = range(self.written, self.written + count)
-        self.popen.stdin.write(b"".join(map(line_of, numbers)))
-        self.popen.stdin.flush()
-        self.written += count
-
-    def end(self) -> None:
-        """Close the pipe; everything handed in must be acknowledged, under an id of its own."""
-        assert self.popen.stdin is not None
-        assert self.popen.stderr is not None
-        self.popen.stdin.close()
-        said = self.popen.stderr.read().decode()
-        assert self.popen.wait() == 0, said
-        self._reader.join()
-        assert len(set(self.acked)) == self.written, said
-
-
-@dataclass
 class Separately:
     """One run: its processes, and what it has come to."""
 
@@ -187,7 +120,10 @@ class Separately:
     def standing(self) -> str:
         """What the processes said last, for whoever reads why a test failed."""
         tails = (f"{one.name} ({one.pid}):\n{one.said()[-1500:]}" for one in self.processes)
-        return f"{self.submitting.written} lines were handed in\n" + "\n".join(tails)
+        handed_in = (
+            f"{self.submitting.written} lines, submit was begun {self.submitting.begun} times"
+        )
+        return f"{handed_in}\n" + "\n".join(tails)
 
     @contextlib.asynccontextmanager
     async def fed(self, least: int = 0) -> AsyncIterator[None]:
@@ -196,6 +132,7 @@ class Separately:
 
         async def feed() -> None:
             while not over.is_set() or self.submitting.written < least:
+                await asyncio.to_thread(self.submitting.go_on)
                 if self.submitting.written - await self.settled() < BACKLOG:
                     await asyncio.to_thread(self.submitting.write, BACKLOG)
                 await asyncio.sleep(LOOK_SECONDS)
@@ -335,7 +272,7 @@ async def separately(run: Commands, kafka: str, database: str) -> AsyncIterator[
     assert migrated.code == 0, migrated
     connection = await asyncpg.connect(database)
     await connection.execute(chaos.TABLE)
-    submitting = Submitting(run.start("submit", "-"))
+    submitting = Submitting(run)
     one = Separately(run, kafka, database, connection, submitting)
     try:
         yield one
@@ -344,7 +281,8 @@ async def separately(run: Commands, kafka: str, database: str) -> AsyncIterator[
             if not process.expected:
                 await process.stop()
     finally:
-        _end(submitting.popen, *(process.popen for process in one.processes))
+        submitting.kill()
+        _end(*(process.popen for process in one.processes))
         one.connection.terminate()
 
 

@@ -79,7 +79,7 @@ class Dispatcher:
         for attempt, running in self.running.items():
             if running is delivery:
                 delivery.cancelled = True
-                attempt.cancel()
+                asyncio.get_running_loop().call_soon(attempt.cancel)
                 return True
         return False
 

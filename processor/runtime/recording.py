@@ -86,6 +86,8 @@ class Recorder:
         wait = wait_of(delivery, WaitingState.RUNNING, due_in=0.0)
         try:
             answer = await self._record(delivery, wait, lock=lock)
+            if answer is Answer.STALE and await self._is_carried(delivery):
+                answer = Answer.DONE  # written the first time, when the answer was lost
         except Fault:
             return
         if answer is Answer.FENCED:
@@ -143,6 +145,17 @@ class Recorder:
                     return answer
             await self._clock.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _is_carried(self, delivery: Delivery) -> bool:
+        """Whether the row stands as this worker alone can have written it, under its token."""
+        record = delivery.record
+        known = await self._ledger.look_up([], [record.job], [])
+        return any(
+            (row.generation, row.revision, row.state)
+            == (record.generation, delivery.revision + 1, WaitingState.RUNNING)
+            for row in known.waiting
+            if row.job == record.job
+        )
 
     async def _is_its_end(self, delivery: Delivery, body: bytes) -> bool:
         row = await self._winner(delivery)

@@ -17,7 +17,8 @@ import pytest
 from processor.local import account
 from processor.local.stack import Stack, find
 from tests.commands import Commands
-from tests.separate import Separately, kind_of, separately
+from tests.feeding import kind_of
+from tests.separate import Separately, separately
 
 PARTITIONS = 4
 SESSION_SECONDS = 3
