@@ -129,7 +129,7 @@ async def test_failures_and_retries_are_counted_by_reason(collected: Collected) 
     cluster.submit("landed", "N3", b'{"air_time": "%s"}' % SECRET.encode())
     cluster.start()
     await cluster.until(lambda: (broken, 1) in cluster.database.ledger, 600)
-    await cluster.settled()
+    await cluster.until(lambda: collected.total("job.failures_total") >= 3)
     assert collected.total("job.retries_total", type="breaks", reason="HandlerFailed") == 2
     assert collected.total("job.failures_total", type="breaks", reason="HandlerFailed") == 1
     assert collected.total("job.failures_total", type="blocks", reason="HandlerFailed") == 1
