@@ -24,6 +24,7 @@ class Delivery:
 
     __slots__ = (
         "attempt",
+        "body",
         "cancelled",
         "copies",
         "corrupt",
@@ -69,6 +70,8 @@ class Delivery:
         self.runs = 0
         self.events: tuple[Durable, ...] = ()
         """What its generation's outcome holds so far."""
+        self.body: bytes | None = None
+        """The same, encoded, as its row holds it."""
         self.waiting_since = 0
         """When it came into its row's state, in microseconds since the epoch; 0 without a row."""
         self.cancelled = False

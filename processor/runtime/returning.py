@@ -236,7 +236,7 @@ class Returning:
         if wait.body is not None and wait.state is not WaitingState.BLOCKING:
             outcome = self._codec.decode_journal(wait.body)
             if isinstance(outcome, Outcome):
-                delivery.events = outcome.events
+                delivery.events, delivery.body = outcome.events, wait.body
         return delivery
 
     def _say_once(self, job: object, generation: int, unknown: UnknownSchema) -> None:

@@ -19,7 +19,10 @@ def wait_of(
     hold: int | None = None,
     body: bytes | None = None,
 ) -> Wait:
-    """The row of a delivery in a state; whatever is not queued or scheduled holds its entity."""
+    """The row of a delivery in a state; whatever is not queued or scheduled holds its entity.
+
+    Without a `body` it keeps the outcome that its row has had.
+    """
     return Wait(
         job=delivery.record.job,
         generation=delivery.record.generation,
@@ -35,5 +38,5 @@ def wait_of(
         attempt=delivery.attempt,
         runs=delivery.runs,
         faults=delivery.faults,
-        body=body,
+        body=delivery.body if body is None else body,
     )

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from tenacity import wait_fixed
 
+from processor.adapters.memory.holds import MemoryHolds
 from processor.adapters.memory.step import onward
 from processor.domain.errors import (
     AlreadyFinished,
@@ -24,6 +25,7 @@ from processor.domain.job import State
 from processor.domain.outcome import Outcome
 from processor.domain.priority import Priority
 from processor.domain.retry import Retry
+from processor.ports.holds import HoldKind
 from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
@@ -330,6 +332,23 @@ async def test_a_dead_letter_that_nobody_knows_is_told() -> None:
     for asked in (cluster.operator.replay, cluster.operator.discard):
         with pytest.raises(DeadLetterNotFound, match="no dead letter has the id"):
             await asked(uuid4(), "ada", "why")
+
+
+@in_virtual_time
+async def test_a_retrying_job_that_meets_a_hold_keeps_its_past() -> None:
+    handlers = Handlers()
+    cluster = OperatedCluster(handlers.jobs)
+    job = cluster.submit("retries", "N1")
+    cluster.start()
+    await cluster.until(lambda: (job, 1) in cluster.database.waiting)
+    holds = MemoryHolds(cluster.database)
+    hold = await holds.hold(HoldKind.TYPE, "retries", "ada", "why")
+    await cluster.until(lambda: cluster.database.waiting[job, 1].hold == hold.id, 2 * HOUR)
+    handlers.mended = True
+    await holds.release(hold.id, "ada", "why")
+    await cluster.until(lambda: ended(cluster, job) is Ending.COMPLETE)
+    words = [type(event).__name__ for event in cluster.outcome(job).events]
+    assert words == ["Started", "Retrying", "Started", "Completed"]
 
 
 # cancelling: what the job was, and one end
