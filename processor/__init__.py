@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from processor.bootstrap.producing import Client
     from processor.bootstrap.working import Worker
+    from processor.domain.dead_letter import JobFailed
     from processor.domain.errors import (
         AlreadyFinished,
         ConfigurationError,
@@ -48,6 +49,7 @@ __all__ = [
     "DeadLetterNotFound",
     "InvalidSubmission",
     "JobError",
+    "JobFailed",
     "JobId",
     "JobNotComplete",
     "JobNotFound",
@@ -75,6 +77,7 @@ _ERRORS: Final = "processor.domain.errors"
 _PLACES: Final = {
     "Caller": "processor.domain.submission",
     "Client": "processor.bootstrap.producing",
+    "JobFailed": "processor.domain.dead_letter",
     "JobId": "processor.domain.ids",
     "JobStatus": "processor.domain.status",
     "Jobs": "processor.runtime.handlers",

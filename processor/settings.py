@@ -144,6 +144,12 @@ class Settings:
         _seconds(0, 31_536_000),
         "seconds that a job waits for a handler of its type before it fails",
     )
+    subscriber_timeout: float = _setting(
+        "JOBS_SUBSCRIBER_TIMEOUT",
+        300.0,
+        _seconds(1, 86_400),
+        "seconds that a subscriber may take for one event before others of its group get it",
+    )
     local: str | None = _setting(
         "JOBS_LOCAL", None, str, "the data folder of `processor local`, instead of one in your home"
     )

@@ -121,6 +121,8 @@ class HistoryProjection:
         except Undecodable:
             return None
 
+    # TODO(phase 5, EventBus): connect JobReplayed and DeadLetterDiscarded here: made of the same
+    # facts, appended with them by way of `EventRecords`, before the projector's checkpoint.
     def _tell(self, fact: DeadLetterFact | None, folded: Folded) -> None:
         if fact is not None:
             place = Place(self._topics.dead_letters, partition_of(str(fact.job), self._partitions))

@@ -42,8 +42,8 @@ class MemoryClient:
         self.projection = HistoryProjection(TOPICS, PARTITIONS, CODEC)
         acknowledged = Acknowledged(self.kept)
         submitter = Submitter(self.log, CODEC, self.clock, TOPICS, PARTITIONS, acknowledged)
-        history = FoldedHistory(self.rows, CODEC)
-        self.client = Client(submitter, Asker(history, acknowledged, self.ends, self.clock))
+        self.history = FoldedHistory(self.rows, CODEC)
+        self.client = Client(submitter, Asker(self.history, acknowledged, self.ends, self.clock))
 
     async def ends(self) -> Mapping[Place, int]:
         self.asked += 1

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
+from tenacity import wait_fixed
+
 from processor.domain.errors import Reject
+from processor.domain.events import Durable, Started
 from processor.domain.ids import JobId, partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.priority import LANES, Priority
@@ -28,8 +31,8 @@ class Effect(NamedTuple):
     number: int
 
 
-def recording() -> Jobs:
-    """Handlers that end in every way: in a transaction, without one, failing, not parsing."""
+def recording() -> Jobs:  # noqa: C901 - one small handler after the other
+    """Handlers that end in every way: with a transaction or none, at once or not, or never."""
     jobs = Jobs()
 
     async def effect(request: Request[Any]) -> int:
@@ -54,12 +57,21 @@ def recording() -> Jobs:
     async def needs_a_number(request: Request[int]) -> None:
         await effect(request)
 
+    async def stumbles(request: Request[Any]) -> int:
+        number = await effect(request)
+        if request.attempt < ATTEMPTS:
+            raise RuntimeError("it fails after it wrote, and is run again")
+        return number
+
+    jobs.register("stumbles", stumbles, retry=Retry(attempts=ATTEMPTS, wait=wait_fixed(0.5)))
     for function in (effect, nothing, fails, rejects, needs_a_number):
         jobs.register(function.__name__, function, retry=Retry(attempts=1))
     return jobs
 
 
-TYPES = ("effect", "nothing", "fails", "needs_a_number", "effect", "rejects", "missing", "nothing")
+TYPES = ("effect", "nothing", "stumbles", "needs_a_number", "effect", "fails", "missing", "rejects")
+WRITING = frozenset({"effect", "stumbles"})
+ATTEMPTS = 3
 
 
 def submit_a_mixture(cluster: MemoryCluster, entities: int = 3) -> None:
@@ -92,7 +104,7 @@ def check(cluster: MemoryCluster) -> None:
     check_published(cluster)
     check_order(cluster)
     check_job_failed(cluster)
-    assert cluster.at_the_end(), "17: a position did not reach its end"
+    assert cluster.at_the_end(), "9, 17: a position did not reach its end, or a row still waits"
     assert not cluster.database.locks, "an entity's lock is still held"
 
 
@@ -104,7 +116,7 @@ def check_once(cluster: MemoryCluster) -> None:
     complete = {
         job for (job, _), row in cluster.database.ledger.items() if row.ending is Ending.COMPLETE
     }
-    expected = {job for job in complete if types.get(job) == "effect"}
+    expected = {job for job in complete if types.get(job) in WRITING}
     assert written.keys() == expected, "2: effects and complete jobs differ"
 
 
@@ -117,14 +129,29 @@ def check_nothing_is_lost(cluster: MemoryCluster) -> None:
 
 
 def check_published(cluster: MemoryCluster) -> None:
-    """4, 5 and 10: the ledger's outcomes are in the journal, all copies the same, no others."""
-    published: dict[tuple[JobId, int], set[bytes]] = defaultdict(set)
+    """4, 5, 10, 11: the journal has the ledger's ends, all copies the same, and nothing else."""
+    ends: dict[tuple[JobId, int], set[bytes]] = defaultdict(set)
+    before: list[Outcome] = []
     for body in cluster.published():
         outcome = CODEC.decode_journal(body)
-        if isinstance(outcome, Outcome):
-            published[outcome.job, outcome.generation].add(body)
+        if not isinstance(outcome, Outcome):
+            continue
+        if outcome.end is None:
+            before.append(outcome)
+        else:
+            ends[outcome.job, outcome.generation].add(body)
     stored = {key: {row.body} for key, row in cluster.database.ledger.items()}
-    assert published == stored, "4, 5: journal and ledger differ"
+    assert ends == stored, "4, 5: journal and ledger differ"
+    for outcome in before:
+        steps = _steps(outcome)
+        whole = _steps(cluster.outcome(outcome.job))
+        assert whole[: len(steps)] == steps, "10: an outcome is not contained in the next"
+        attempts = [attempt for kind, attempt in whole if kind is Started]
+        assert max(attempts) <= ATTEMPTS, "11: more attempts than the policy grants"
+
+
+def _steps(outcome: Outcome) -> list[tuple[type[Durable], int]]:
+    return [(type(event), getattr(event, "attempt", 0)) for event in outcome.events]
 
 
 def check_order(cluster: MemoryCluster) -> None:

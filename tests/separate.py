@@ -213,7 +213,12 @@ class Separately:
                     if self.connection.is_closed():
                         self.connection = await asyncpg.connect(self.database)
                     return await self.connection.fetch(query, *values)
-            except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+            except (
+                OSError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                asyncpg.PostgresConnectionError,
+            ):
                 self.connection.terminate()
             except asyncpg.OperatorInterventionError:
                 pass  # it ends, or it does not serve yet
@@ -286,7 +291,7 @@ class Separately:
 
     async def look(self) -> None:
         """Check what must hold also in the middle of a run."""
-        assert during(await self.evidence()) == []
+        assert (broken := during(await self.evidence())) == [], broken[:20]
 
     async def ended(self) -> Evidence:
         """Submit no more, let everything come to its end, and check all that must hold then."""
@@ -295,8 +300,9 @@ class Separately:
         await self.until(self._at_rest, f"{len(acked)} jobs have ended and are projected")
         seen = await self.evidence()
         assert unprojected(seen) == []
-        assert afterwards(seen, acked) == []
-        assert endings(seen) == Counter(ENDINGS[kind_of(number)] for number in range(len(acked)))
+        assert (broken := afterwards(seen, acked)) == [], broken[:20]
+        wanted = Counter(ENDINGS[kind_of(number)] for number in range(len(acked)))
+        assert (found := endings(seen)) == wanted, f"{found}, not {wanted}"
         return seen
 
     async def _at_rest(self) -> bool:

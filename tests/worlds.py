@@ -18,6 +18,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from processor.adapters.avro import AvroCodec
+from processor.adapters.event_kinds import EventKinds
 from processor.adapters.memory.cancelling import MemoryWakes
 from processor.adapters.memory.database import MemoryDatabase
 from processor.adapters.memory.holds import MemoryHolds
@@ -40,6 +41,8 @@ from processor.ports.log import Append, Place
 from processor.runtime.fetching import LookAhead
 from processor.runtime.handlers import Jobs
 from processor.runtime.keeping import Times
+from processor.runtime.telemetry import MetricsService
+from processor.runtime.tracing import Tracing
 from processor.runtime.worker import WorkerRuntime
 from processor.runtime.world import Manner, World
 from tests.virtual_time import loop_of_the_test
@@ -106,6 +109,8 @@ class MemoryCluster:
         self.members: list[Member] = []
         self.acked: list[Acked] = []
         self.chance = random.Random(7)
+        self.metrics: Callable[[str], MetricsService] = MetricsService
+        self.tracing = Tracing()
 
     def member(self, hook: Hook = onward, *, jobs: Jobs | None = None, release: str = "") -> Member:
         """A worker that has not started yet."""
@@ -159,12 +164,12 @@ class MemoryCluster:
             await self.clock.sleep(0.01)
 
     async def settled(self, within: float = 120.0) -> None:
-        """Let time pass until the positions have reached the end of every lane."""
+        """Let time pass until every lane is done to its end and nothing waits."""
         await self.until(self.at_the_end, within)
 
     def at_the_end(self) -> bool:
-        """Whether every stored position stands at the end of its lane."""
-        return all(
+        """Whether every stored position stands at the end of its lane, and no row waits."""
+        return not self.database.waiting and all(
             self.database.owners[number].positions[lane] == self.end(lane, number)
             for lane in LANES
             for number in range(self.partitions)
@@ -248,8 +253,11 @@ class Member:
             holds=MemoryHolds(database, step=step),
             wakes=MemoryWakes(database, step=step),
             transactions=self.transactions,
+            events=EventKinds(TOPICS, cluster.partitions, CODEC),
             timeline=lambda: self.timeline,
             era=lambda: self.era,
+            metrics=cluster.metrics(name),
+            tracing=cluster.tracing,
         )
         manner = replace(cluster.manner, worker=self.id, release=release)
         self.runtime = WorkerRuntime(jobs, world, manner)

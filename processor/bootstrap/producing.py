@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
+from processor.adapters.event_kinds import EventKinds
+from processor.adapters.kafka.event_bus import KafkaEventBus
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.postgres.dead_letters import PostgresLetters
 from processor.bootstrap.asking import asker_over, client_pool
@@ -24,6 +26,7 @@ from projections.queries import DeadLetters
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from processor.ports.event_bus import EventBus
     from processor.runtime.asking import Asker
     from processor.runtime.operating import Operator
 
@@ -45,10 +48,11 @@ class Client(client.Client):
         self,
         submitter: Submitter,
         asker: Asker | None = None,
+        events: EventBus | None = None,
         operator: Operator | None = None,
         letters: DeadLetters | None = None,
     ) -> None:
-        super().__init__(submitter, asker, operator)
+        super().__init__(submitter, asker, events, operator)
         self._letters = letters
 
     @property
@@ -72,10 +76,21 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Client]:
         submitter = Submitter(
             log, codec, SystemClock(), settings.topics, settings.partitions, acknowledged
         )
+        # TODO(phase 5, EventBus): connect the subscribers of our own here, each a service with a
+        # group of its own (alarms, web hooks, billing); other teams subscribe through the client.
+        events = await held.enter_async_context(
+            KafkaEventBus(
+                kafka,
+                EventKinds(settings.topics, settings.partitions, codec),
+                log,
+                session_seconds=settings.session_timeout,
+                patience_seconds=settings.subscriber_timeout,
+            )
+        )
         if settings.database is None:
-            yield Client(submitter)
+            yield Client(submitter, None, events)
             return
         pool = client_pool(settings.database, held)
         asker = asker_over(settings, pool, codec, acknowledged)
         operator = operator_over(settings, pool, log, codec, asker, acknowledged)
-        yield Client(submitter, asker, operator, DeadLetters(PostgresLetters(pool), codec))
+        yield Client(submitter, asker, events, operator, DeadLetters(PostgresLetters(pool), codec))

@@ -10,11 +10,14 @@ from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.kafka.reader import KafkaReader
+from processor.adapters.postgres.dead_letters import PostgresLetters
 from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.projection import PostgresProjections
 from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
 from processor.bootstrap.topics import check_topics
+from processor.runtime.dead_letters import counting
+from processor.runtime.telemetry import MetricsService
 from projections.dead_letters import DeadLetterProjection
 from projections.history import HistoryProjection
 from projections.projector import Projector
@@ -53,4 +56,7 @@ async def projecting(settings: Settings) -> AsyncIterator[None]:
                         clock=SystemClock(),
                     )
                 )
+            await held.enter_async_context(
+                counting(PostgresLetters(pool), MetricsService("projector"), SystemClock())
+            )
             yield

@@ -6,9 +6,11 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Self
+from uuid import uuid4
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
+from processor.adapters.event_kinds import EventKinds
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.kafka.membership import KafkaMembership
 from processor.adapters.kafka.reader import KafkaReader
@@ -27,6 +29,8 @@ from processor.bootstrap.topics import check_topics
 from processor.ports.log import Place
 from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
+from processor.runtime.telemetry import MetricsService
+from processor.runtime.tracing import Tracing
 from processor.runtime.worker import WorkerRuntime
 from processor.runtime.world import Manner, World
 from processor.settings import Settings
@@ -113,6 +117,7 @@ async def _made(
         )
     )
     made: list[WorkerRuntime] = []
+    worker = uuid4()
     world = World(
         clock=SystemClock(),
         codec=codec,
@@ -133,8 +138,11 @@ async def _made(
         holds=PostgresHolds(service),
         wakes=PostgresWakes(url),
         transactions=PostgresTransactions(handlers, sessions),
+        events=EventKinds(settings.topics, settings.partitions, codec),
         timeline=lambda: lineage.timeline or 0,
         era=lambda: lineage.era,
+        metrics=MetricsService(f"worker {worker}"),
+        tracing=Tracing(group=_group(settings)),
     )
     manner = Manner(
         settings.topics,
@@ -145,15 +153,20 @@ async def _made(
         grace=settings.handler_grace,
         look_ahead=LookAhead(jobs=settings.look_ahead),
         times=Times(session=settings.session_timeout, drain=settings.drain_timeout),
+        worker=worker,
     )
     made.append(WorkerRuntime(jobs, world, manner))
     return made[0]
 
 
+def _group(settings: Settings) -> str:
+    return f"worker.{settings.namespace}"
+
+
 def _membership(settings: Settings, progress: Callable[[], bool]) -> KafkaMembership:
     return KafkaMembership(
         settings.need_kafka(),
-        f"worker.{settings.namespace}",
+        _group(settings),
         settings.topics.lanes,
         settings.partitions,
         progress=progress,

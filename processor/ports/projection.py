@@ -173,6 +173,10 @@ class LetterRows(Protocol):
         """Open letters in the order of death, a page at a time."""
         ...
 
+    async def size(self) -> int:
+        """How many letters are open."""
+        ...
+
     async def groups(self) -> list[LetterGroup]:
         """Open letters by type and place, the largest group first."""
         ...

@@ -32,6 +32,7 @@ PATIENCE: Final = 2.0
 """Seconds that an answer waits for the history to come so far."""
 
 _SHORTEST, _LONGEST = 0.005, 0.1
+_WORDS: Final = {State.FAILED: "failed", State.CANCELLED: "was cancelled"}
 
 
 def places_of(topics: Topics, partitions: int) -> list[Place]:
@@ -64,12 +65,39 @@ class Asker:
         in time, the answer is `queued` and `as_of` says when that was true. Of any other job
         raises `JobNotFound`, or `Unavailable` where the history is too far behind to deny it.
         """
+        return await self._status(job, self._patience)
+
+    async def result(self, job: JobId, timeout: float) -> Any:  # noqa: ANN401 - whatever it returned
+        """What the handler returned, once the job is complete.
+
+        Raises `JobNotComplete` when the job failed, was cancelled, or has not ended in time;
+        `JobNotFound` at once; `Unavailable` only when the time is over: until then a history that
+        is behind, or a database that is away, is waited for.
+        """
+        deadline = self._clock.monotonic() + timeout
+        pause = _SHORTEST
+        while True:
+            left = max(0.0, deadline - self._clock.monotonic())
+            try:
+                status = await self._status(job, min(self._patience, left))
+            except Unavailable:
+                if not left:
+                    raise
+            else:
+                if status.state in ENDED:
+                    return _result_of(status)
+                if not left:
+                    raise JobNotComplete(f"job {job} is still {status.state} after {timeout:g} s")
+            await self._clock.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST)
+
+    async def _status(self, job: JobId, patience: float) -> JobStatus:
         found = await self._told(job)
         if found is not None:
             return found
         own = self._acknowledged.find(job)
         awaited = await self._ends() if own is None else {own.place: own.offset + 1}
-        behind = await self._wait_for(awaited)
+        behind = await self._wait_for(awaited, patience)
         found = await self._told(job)
         if found is None and own is not None:
             found = own.status(job)
@@ -81,25 +109,6 @@ class Asker:
                 f" {behind} of {len(awaited)} partitions; is a projector running?"
             )
         raise JobNotFound(f"there is no job {job}")
-
-    async def result(self, job: JobId, timeout: float) -> Any:  # noqa: ANN401 - whatever it returned
-        """What the handler returned, once the job is complete.
-
-        Raises `JobNotComplete` when the job failed, was cancelled, or has not ended in time.
-        """
-        deadline = self._clock.monotonic() + timeout
-        pause = _SHORTEST
-        status = await self.status(job)
-        while status.state not in ENDED:
-            left = deadline - self._clock.monotonic()
-            if left <= 0:
-                raise JobNotComplete(f"job {job} is still {status.state} after {timeout:g} s")
-            await self._clock.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST)
-            status = await self._told(job) or status
-        if status.state is not State.COMPLETE:
-            raise JobNotComplete(f"job {job} {_ended(status)}")
-        return from_json(status.result or b"null")
 
     async def seen(self, job: JobId) -> JobStatus | None:
         """What is known of a job now, without waiting; None where nothing is."""
@@ -115,9 +124,9 @@ class Asker:
             return found
         return None if found.generation < own.generation else found
 
-    async def _wait_for(self, awaited: Mapping[Place, int]) -> int:
+    async def _wait_for(self, awaited: Mapping[Place, int], patience: float) -> int:
         """Wait until the history has passed these offsets; how many places it has not."""
-        deadline = self._clock.monotonic() + self._patience
+        deadline = self._clock.monotonic() + patience
         pause = _SHORTEST
         behind = [place for place, end in awaited.items() if end > 0]
         while True:
@@ -129,8 +138,9 @@ class Asker:
             pause = min(2 * pause, _LONGEST)
 
 
-def _ended(status: JobStatus) -> str:
+def _result_of(status: JobStatus) -> Any:  # noqa: ANN401 - whatever the handler returned
+    if status.state is State.COMPLETE:
+        return from_json(status.result or b"null")
     error = status.current.error
-    if status.state is State.CANCELLED or error is None:
-        return f"was {status.state}" if status.state is State.CANCELLED else str(status.state)
-    return f"failed: {error.reason}: {error.message}"
+    why = f": {error.reason}: {error.message}" if status.state is State.FAILED and error else ""
+    raise JobNotComplete(f"job {status.job_id} {_WORDS[status.state]}{why}")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from processor.runtime.flusher import Flusher
     from processor.runtime.handlers import Handler, Jobs
     from processor.runtime.holding import Holding
+    from processor.runtime.observing import Observer
     from processor.runtime.outcomes import Outcomes
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.recording import Recorder
@@ -72,6 +73,7 @@ class Collaborators:
     recorder: Recorder
     settling: Settling
     holding: Holding
+    observer: Observer
     grace: float
     """Seconds that a job waits for a handler of its type."""
     doubt: Callable[[OwnedPartition, str], None]
@@ -106,21 +108,23 @@ class Attempts:
             else:
                 self._with.settling.abandon(delivery)
         finally:
+            self._with.observer.end(run)
             delivery.running = None
 
     def _begin(self, delivery: Delivery) -> Run:
         job = as_it_waits(delivery)
+        span, trace = self._with.observer.begin(delivery)
         start = Start(
             self._with.clock.now(),
             self._identity.worker,
             self._identity.release,
             delivery.partition.number,
             counted=counts(delivery.events),
-            trace=delivery.record.trace,
+            trace=trace,
         )
         started = decide(start, job)
         assert isinstance(started, Started)  # noqa: S101 - what Start decides
-        return Run(self._with.desk, delivery, evolve(job, started), started)
+        return Run(self._with.desk, delivery, evolve(job, started), started, span)
 
     async def _attempt(self, run: Run) -> None:
         delivery = run.delivery
@@ -272,7 +276,7 @@ class Attempts:
     @staticmethod
     async def _close(run: Run) -> None:
         """Roll back whatever is open, to the end: a cancelled attempt still holds its entity."""
-        opening, run.opening = run.opening, None
+        opening, run.opening, run.last = run.opening, None, None
         if opening is not None:
             await to_the_end(asyncio.ensure_future(_roll_back(opening)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import structlog
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from types import TracebackType
 
-    from processor.domain.events import Started
+    from opentelemetry.trace import Span
+
+    from processor.domain.events import Durable, Started
     from processor.domain.ids import JobId
     from processor.domain.job import Job
     from processor.ports.clock import Clock
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from processor.ports.transactions import Transactions
     from processor.runtime.delivery import Delivery
     from processor.runtime.handlers import Handler
+    from processor.runtime.observing import Observer
     from processor.runtime.submission import Submission
 
 log = structlog.get_logger(__name__)
@@ -43,18 +47,34 @@ class Run:
 
     __slots__ = (
         "_desk",
+        "called",
         "delivery",
         "follow_ups",
         "job",
+        "last",
         "opening",
         "progress",
+        "span",
         "started",
         "told",
         "told_at",
     )
 
-    def __init__(self, desk: Desk, delivery: Delivery, job: Job, started: Started) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        delivery: Delivery,
+        job: Job,
+        started: Started,
+        span: Span | None = None,
+    ) -> None:
         self._desk = desk
+        self.span = span
+        """The attempt's own; None where nobody traces."""
+        self.called = False
+        """The handler was called."""
+        self.last: Durable | None = None
+        """The event with which the outcome ends that is being made durable."""
         self.delivery = delivery
         self.job = job
         self.started = started
@@ -87,9 +107,10 @@ class Run:
 class Caller:
     """Calls handlers: coroutines in the loop, `def` functions in threads."""
 
-    def __init__(self, transactions: Transactions, threads: Executor) -> None:
+    def __init__(self, transactions: Transactions, threads: Executor, observer: Observer) -> None:
         self._transactions = transactions
         self._threads = threads
+        self._observer = observer
 
     async def call(self, run: Run, handler: Handler[Any]) -> bytes:
         """The encoded result; raises `ParseError`, `AttemptTimeout`, `ResultInvalid`.
@@ -97,6 +118,7 @@ class Caller:
         What else the handler raises passes through. `Interrupted` is raised although the handler
         may have swallowed it: the verdict is sticky.
         """
+        self._observer.called(run)
         payload = handler.parse(run.delivery.record.payload)
         if handler.in_thread:
             return encode_result(await self._in_thread(run, handler, payload))
@@ -127,7 +149,7 @@ class Caller:
         """
         request = _request(run, payload, None)
         thread = asyncio.get_running_loop().run_in_executor(
-            self._threads, handler.function, request
+            self._threads, copy_context().run, handler.function, request
         )
         try:
             done, _ = await asyncio.wait((thread,), timeout=handler.timeout)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from processor.domain.ids import JobId
     from processor.domain.status import JobStatus
+    from processor.ports.event_bus import EventBus
     from processor.runtime.asking import Asker
     from processor.runtime.cancelling import Cancellation
     from processor.runtime.checking import Chunk, Submissions
@@ -39,10 +40,12 @@ class Client:
         self,
         submitter: Submitter,
         asker: Asker | None = None,
+        events: EventBus | None = None,
         operator: Operator | None = None,
     ) -> None:
         self._submitter = submitter
         self._asker = asker
+        self._events = events
         self._operator = operator
 
     @overload
@@ -137,6 +140,17 @@ class Client:
         replayed.
         """
         return (await self._operating().discard(dead_letter_id, by, because)).job
+
+    @property
+    def events(self) -> EventBus:
+        """The EventBus: `async for event in client.events.subscribe(JobFailed, group="billing")`.
+
+        Each event comes at least once to each group, which catches up on up to 7 days; a
+        subscriber recognises copies by `event_id`. Subscriptions end with the client.
+        """
+        if self._events is None:
+            raise ConfigurationError("this client was made without an EventBus")
+        return self._events
 
     def _operating(self) -> Operator:
         if self._operator is None:

@@ -106,6 +106,7 @@ class Lines:
         for delivery in deliveries:
             line = self._line(delivery.entity, delivery.partition)
             line.pending += 1
+            line.loaded.discard(delivery.record.job)
             if line.queued_from is None or delivery.lane < line.queued_from:
                 line.queued_from = delivery.lane
 
@@ -153,7 +154,12 @@ class Lines:
         """The entities whose queued rows may be loaded now; asking takes them off the list."""
         hungry, self._hungry = self._hungry, {}
         self.hunger.clear()
-        return hungry
+        return {entity: one for entity, one in hungry.items() if self.may_load(entity, one)}
+
+    def may_load(self, entity: int, partition: OwnedPartition) -> bool:
+        """Whether queued rows are all there is of the entity: what is written may be earlier."""
+        line = self._lines.get(entity)
+        return line is not None and line.partition is partition and line.wants_more
 
     def hungry_again(self, entity: int, partition: OwnedPartition) -> None:
         """Not everything could be loaded: ask for the entity again."""

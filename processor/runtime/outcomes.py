@@ -33,11 +33,13 @@ class Outcomes:
 
     def encode(self, run: Run, *events: Durable) -> bytes:
         """The outcome after these events."""
+        run.last = events[-1]
         follow_ups = () if run.follow_ups is None else tuple(run.follow_ups.encoded)
         return self._codec.encode_outcome(self._outcome(run, events, follow_ups=follow_ups))
 
     def encode_failure(self, run: Run, *events: Durable) -> bytes:
         """The same with the submission whole, as a dead letter needs it."""
+        run.last = events[-1]
         submission = run.delivery.value
         body = self._codec.encode_outcome(self._outcome(run, events, submission))
         if (over := len(body) - OUTCOME_BYTES) > 0:  # no client of ours sends one so large

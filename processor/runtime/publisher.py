@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from processor.domain.topics import Topics
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
+    from processor.ports.event_bus import EventRecords
     from processor.ports.log import Log
     from processor.ports.waiting_room import Sweeping
     from processor.runtime.delivery import Delivery
@@ -70,6 +71,7 @@ class Publisher:
         log_: Log,
         codec: Codec,
         clock: Clock,
+        events: EventRecords,
         sweeping: Sweeping,
         topics: Topics,
         partitions: int,
@@ -78,6 +80,7 @@ class Publisher:
         self._log = log_
         self._codec = codec
         self._clock = clock
+        self._events = events
         self._sweeping = sweeping
         self._topics = topics
         self._partitions = partitions
@@ -158,10 +161,11 @@ class Publisher:
         if not isinstance(outcome, Outcome):
             return [journal]
         records = [journal]
+        # TODO(phase 5, EventBus): connect the other ends (complete, cancelled) here: an event made
+        # of the outcome as `job_failed` is, its records appended beside the journal's.
         failed = job_failed(outcome)
         if failed is not None:
-            place = Place(self._topics.failed, delivery.partition.number)
-            records.append(Append(place, key, self._codec.encode_job_failed(failed)))
+            records += self._events.records(failed)
         if one.follow_ups:
             records += [self._follow_up(value) for value in outcome.follow_ups]
         return records

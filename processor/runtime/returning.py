@@ -175,7 +175,7 @@ class Returning:
 
     async def _load(self, entity: int, partition: OwnedPartition) -> None:
         rows = await self._room.queue(partition.number, entity, OF_ONE_ENTITY)
-        if not partition.open:
+        if not self._lines.may_load(entity, partition):  # it is asked for again when its turn comes
             return
         ready = []
         for row in rows:

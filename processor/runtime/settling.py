@@ -17,15 +17,23 @@ if TYPE_CHECKING:
     from processor.ports.ledger import Ending, LedgerRow
     from processor.runtime.delivery import Delivery
     from processor.runtime.memory import Memory
+    from processor.runtime.observing import Observer
     from processor.runtime.publisher import Publisher
 
 
 class Settling:
     """Takes jobs out of the worker's hands."""
 
-    def __init__(self, memory: Memory, publisher: Publisher, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        publisher: Publisher,
+        wake: Callable[[], None],
+        observer: Observer,
+    ) -> None:
         self._memory = memory
         self._publisher = publisher
+        self._observer = observer
         self.wake = wake
         """Has the dispatcher look soon whether a job can start."""
 
@@ -33,6 +41,7 @@ class Settling:
         self, delivery: Delivery, body: bytes, ending: Ending, *, follow_ups: bool = False
     ) -> None:
         """This worker's own outcome of a dispatched job is durable."""
+        self._observer.settled(delivery, ending)
         self._end(delivery)
         self._publish(delivery, body, ending, follow_ups=follow_ups)
 
@@ -63,6 +72,7 @@ class Settling:
 
     def park(self, delivery: Delivery, body: bytes | None, ending: Ending | None = None) -> None:
         """A row of the waiting room carries a dispatched job from now on."""
+        self._observer.parked(delivery, ending)
         after = After.NOTHING if delivery.waits else After.POSITION
         self._leave(delivery)
         if body is not None:

@@ -10,10 +10,13 @@ from processor.domain.priority import LANES, Priority
 from processor.domain.submission import trace_headers
 from processor.ports.log import Append, LogFailure, Place
 from processor.runtime.submission import record_of
+from processor.runtime.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
+
+    from opentelemetry.trace import Span
 
     from processor.domain.submission import SubmissionRecord, Trace
     from processor.domain.topics import Topics
@@ -48,12 +51,14 @@ class Submitter:
         topics: Topics,
         partitions: int,
         acknowledged: Acknowledged,
+        tracing: Tracing | None = None,
     ) -> None:
         self._log = log
         self._codec = codec
         self._clock = clock
         self._partitions = partitions
         self._acknowledged = acknowledged
+        self._tracing = tracing or Tracing()
         self._places = [
             [Place(topics.lane(lane), number) for number in range(partitions)] for lane in LANES
         ]
@@ -69,6 +74,8 @@ class Submitter:
         now = self._clock.now()
         records: list[SubmissionRecord] = []
         appends: list[Append] = []
+        spans: list[Span] = []
+        traced = self._tracing.look()
         for submission, payload in checked:
             record = record_of(
                 submission,
@@ -78,22 +85,30 @@ class Submitter:
                 batch=terms.batch,
                 trace=terms.trace,
             )
-            records.append(record)
             # An entity that only this job has would push the others out of memory.
             partition = (
                 partition_of(record.entity, self._partitions)
                 if submission.entity is None
                 else self._partition_of(record.entity)
             )
+            place = self._places[record.priority][partition]
+            if traced:
+                remote = submission.trace is not None
+                span, record = self._tracing.send(record, place, remote=remote)
+                if span is not None:
+                    spans.append(span)
+            records.append(record)
             appends.append(
                 Append(
-                    self._places[record.priority][partition],
+                    place,
                     record.entity.encode(),
                     self._codec.encode_submission(record),
                     trace_headers(record.trace) if record.trace is not None else (),
                 )
             )
         answers = await self._log.append(appends, terms.timeout)
+        for span, answer in zip(spans, answers, strict=False):
+            self._tracing.sent(span, answer)
         return self._kept(records, appends, answers)
 
     def _kept(

@@ -1,22 +1,66 @@
-"""Which trace does the code that runs now belong to?"""
+"""How do spans become the trace contexts that records carry, and how are those read back?"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from opentelemetry.trace import get_current_span
+from opentelemetry.context import Context
+from opentelemetry.trace import TraceState, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from processor.domain.submission import Trace
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, SpanContext
+
 # Records hold W3C's two headers, whatever an application has set up for its own wires.
 _W3C: Final = TraceContextTextMapPropagator()
+
+LETTER_KEY: Final = "jobs"
+"""The vendor's entry of a replay's `tracestate`: the dead letter's `traceparent`."""
 
 
 def active_trace() -> Trace | None:
     """The active trace context; None where there is none, as without an OpenTelemetry SDK."""
-    if not get_current_span().get_span_context().is_valid:
+    return trace_of(get_current_span())
+
+
+def trace_of(span: Span) -> Trace | None:
+    """A span's context as records carry it; None for a span that belongs to no trace."""
+    own = span.get_span_context()
+    if not own.is_valid:
         return None
-    carrier: dict[str, str] = {}
-    _W3C.inject(carrier)
-    return Trace(carrier["traceparent"], carrier.get("tracestate", ""))
+    parent = f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}"
+    return Trace(parent, own.trace_state.to_header() if own.trace_state else "")
+
+
+def context_of(trace: Trace) -> Context:
+    """The context whose active span is the one that a record names, in another process."""
+    carrier = {"traceparent": trace.traceparent, "tracestate": trace.tracestate}
+    return _W3C.extract(carrier, Context())
+
+
+def span_context_of(trace: Trace | None) -> SpanContext | None:
+    """The span that a record names; None where it names none, or nothing that W3C knows."""
+    if trace is None:
+        return None
+    named = get_current_span(context_of(trace)).get_span_context()
+    return named if named.is_valid else None
+
+
+def replayed(own: Trace | None, letter: Trace | None) -> Trace | None:
+    """The trace of a replay's record: its own, which also names the dead letter's.
+
+    Where the replay has no span of its own it is the letter's.
+    """
+    if own is None or letter is None:
+        return own or letter
+    state = TraceState.from_header([own.tracestate] if own.tracestate else [])
+    return Trace(own.traceparent, state.add(LETTER_KEY, letter.traceparent).to_header())
+
+
+def letter_of(trace: Trace | None) -> Trace | None:
+    """The dead letter's trace that a replay's record names; None in a first generation."""
+    named = span_context_of(trace)
+    parent = named.trace_state.get(LETTER_KEY) if named is not None else None
+    return None if parent is None else Trace(parent)

@@ -21,6 +21,7 @@ from processor.domain.priority import LANES
 from processor.ports.ledger import Fault
 from processor.runtime.announcing import Announcer
 from processor.runtime.attempt import Attempts, Collaborators, Identity
+from processor.runtime.backlog import watch
 from processor.runtime.beating import Heart
 from processor.runtime.calling import Caller, Desk
 from processor.runtime.decoding import Decoder
@@ -31,6 +32,7 @@ from processor.runtime.holding import Holding
 from processor.runtime.intake import Intake
 from processor.runtime.keeping import Holdings, Keeper
 from processor.runtime.memory import Memory
+from processor.runtime.observing import Observer
 from processor.runtime.outcomes import Outcomes
 from processor.runtime.publisher import Publisher
 from processor.runtime.queueing import Queueing
@@ -73,19 +75,18 @@ class WorkerRuntime:
             world.log,
             world.codec,
             world.clock,
+            world.events,
             world.room,
             manner.topics,
             manner.partitions,
             self._look_again,
         )
-        settling = Settling(memory, self._publisher, wake)
+        self._observer = Observer(manner.topics, world.clock, world.metrics, world.tracing)
+        settling = Settling(memory, self._publisher, wake, self._observer)
         self._flusher = Flusher(world.ledger, world.clock, settling, self._doubt)
-        self._queueing = Queueing(
-            world.room, world.ledger, world.clock, memory, settling, self._doubt
-        )
-        self._replaying = Replaying(
-            world.room, world.ledger, world.clock, memory, settling, self._doubt
-        )
+        writing = (world.room, world.ledger, world.clock, memory, settling, self._doubt)
+        self._queueing = Queueing(*writing)
+        self._replaying = Replaying(*writing)
         self._recorder = Recorder(
             world.ledger, world.room, world.clock, self._queueing, settling, self._doubt
         )
@@ -199,6 +200,8 @@ class WorkerRuntime:
             self._waking.listen(),
             self._waking.run(),
             announcer.run(),
+            self._observer.run(),
+            watch(world, self._manner.topics, self._owned, self._memory.reserved.values),
         ]
 
     async def _drain(self) -> None:
@@ -254,11 +257,12 @@ class WorkerRuntime:
                 Outcomes(world.codec, world.timeline),
                 Desk(world.codec, world.clock),
                 world.clock,
-                Caller(world.transactions, self._threads),
+                Caller(world.transactions, self._threads, self._observer),
                 self._flusher,
                 self._recorder,
                 settling,
                 self._holding,
+                self._observer,
                 self._manner.grace,
                 self._doubt,
             ),

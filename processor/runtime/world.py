@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
+from processor.runtime.telemetry import MetricsService
+from processor.runtime.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from processor.ports.cancelling import Wakes
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
+    from processor.ports.event_bus import EventRecords
     from processor.ports.holds import Holds
     from processor.ports.ledger import Ledger
     from processor.ports.log import Log, Reader
@@ -42,10 +45,13 @@ class World:
     holds: Holds
     wakes: Wakes
     transactions: Transactions
+    events: EventRecords
     timeline: Callable[[], int]
     """The database's timeline as it was last seen."""
     era: Callable[[], int] = lambda: 0
     """Counts the times the database turned out to be another one."""
+    metrics: MetricsService = field(default_factory=MetricsService)
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 @dataclass(frozen=True, slots=True)

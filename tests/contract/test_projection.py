@@ -208,6 +208,7 @@ async def test_a_letter_whose_death_is_not_known_is_not_open(tables: Tables) -> 
     assert found is not None
     assert (found.body, found.closed) == (None, Closing.REPLAYED)
     assert await tables.letters.open(LetterQuery()) == []
+    assert await tables.letters.size() == 0
 
 
 async def test_open_letters_are_listed_in_the_order_of_death_by_the_page(
@@ -224,6 +225,7 @@ async def test_open_letters_are_listed_in_the_order_of_death_by_the_page(
     assert rest == [letters[3], other]
     landed = LetterQuery("flight.landed", "app:landed:12", "acme")
     assert await tables.letters.open(landed) == letters
+    assert await tables.letters.size() == len([*letters, other])
     assert await tables.letters.open(LetterQuery("flight.left")) == [other]
     assert await tables.letters.open(LetterQuery(place="elsewhere")) == []
     assert await tables.letters.by_id(UUID(int=1)) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from processor.adapters.memory.database import Wait
+from processor.domain.priority import Priority
 from processor.ports.ledger import Answer, Ending
 from tests.contract.worlds import (
     PostgresWorld,
@@ -214,3 +215,14 @@ async def test_no_function_answers_from_a_snapshot_older_than_its_lock(
             "SELECT prosrc FROM pg_proc WHERE proname = $1", function
         )
         assert "current_setting('transaction_isolation') <> 'read committed'" in source
+
+
+async def test_the_head_of_an_entity_goes_before_more_urgent_jobs_that_wait(world: World) -> None:
+    fence = await own(world)
+    head, urgent = an_entry(a_job()), an_entry(a_job(), lane=Priority.CRITICAL)
+    await world.record(fence, 7, head, wait=RETRYING)
+    await world.record(fence, 7, urgent, wait=QUEUED)
+    running = await begun(world, a_claim(head.job, revision=1))
+    await running.rollback()
+    late = a_claim(urgent.job, lane=Priority.CRITICAL, revision=1)
+    assert await world.transactions.begin(late) is Answer.STALE

@@ -7,16 +7,16 @@ effect or after it, or fails in one of these two ways; then another worker, or t
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from processor.adapters.memory.step import onward
 from processor.ports.ledger import Fault
 from processor.ports.log import LogFailure
 from tests.blocking import blocking_calls_fail
 from tests.invariants import check, recording, submit_a_mixture
-from tests.virtual_time import play
+from tests.virtual_time import loop_of_the_test, play
 from tests.worlds import Member, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
@@ -27,7 +27,10 @@ DATABASE = ("ledger.", "ownership.", "workers.", "transactions.", "transaction."
 
 
 class At:
-    """Steps in at the k-th call of a worker, counted from 0."""
+    """Steps in at the k-th call of a worker, counted from 0; every call takes some time.
+
+    So positions are written, and others go on, while a job is anywhere on its way.
+    """
 
     def __init__(
         self, call: int, act: Callable[[str], BaseException | None], *, after: bool
@@ -36,14 +39,14 @@ class At:
         self._act = act
         self._after = after
         self._calls = itertools.count()
-        self.struck: str | None = None
+        self._clock = loop_of_the_test().clock
+        self._chance = random.Random(3)
 
     async def __call__(self, name: str) -> BaseException | None:
-        await onward(name)
+        await self._clock.sleep(self._chance.choice((0, 0, 0.005, 0.02, 0.1)))
         if next(self._calls) != self._call:
             return None
         error = self._act(name)
-        self.struck = name
         if error is not None and not self._after:
             raise error
         return error
@@ -55,7 +58,7 @@ def calls_of_an_undisturbed_run() -> list[str]:
     async def scenario() -> None:
         cluster = MemoryCluster(recording())
         submit_a_mixture(cluster)
-        worker = cluster.start()
+        worker = cluster.start(At(-1, lambda _: None, after=False))
         await cluster.settled()
         names.extend(worker.calls)
         await worker.stopped()

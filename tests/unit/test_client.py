@@ -29,6 +29,8 @@ from processor.domain.priority import LANES, Priority
 from processor.domain.submission import SubmissionRecord, Trace
 from processor.ports.log import Append, LogFailure, Place
 from processor.runtime import checking
+from processor.runtime.acknowledged import Acknowledged
+from processor.runtime.asking import Asker
 from processor.runtime.client import Client
 from processor.runtime.submission import Submission
 from tests.clients import CODEC, PARTITIONS, TOPICS, MemoryClient
@@ -366,6 +368,44 @@ async def test_a_result_is_waited_for(world: MemoryClient) -> None:
     await world.project()
     await world.pass_time(0.2)
     assert await waiting == {"minutes": 227}
+
+
+async def test_a_result_is_waited_for_while_the_history_is_behind(world: MemoryClient) -> None:
+    one = Submission("a")
+    await world.client.submit(one)
+    elsewhere = Asker(world.history, Acknowledged(), world.ends, world.clock)
+    waiting = asyncio.create_task(elsewhere.result(one.id, timeout=60))
+    await world.pass_time(5)
+    assert not waiting.done()
+    await journal(world, one, STARTED, Completed(2, b"7"))
+    await world.project()
+    await world.pass_time(0.5)
+    assert await waiting == 7
+
+
+async def test_a_history_that_stays_behind_is_told_once_the_time_is_over(
+    world: MemoryClient,
+) -> None:
+    one = Submission("a")
+    await world.client.submit(one)
+    elsewhere = Asker(world.history, Acknowledged(), world.ends, world.clock)
+    waiting = asyncio.create_task(elsewhere.result(one.id, timeout=5))
+    await world.pass_time(4.5)
+    assert not waiting.done()
+    await world.pass_time(1)
+    with pytest.raises(Unavailable, match="the history is behind in"):
+        await waiting
+
+
+async def test_a_result_of_an_unknown_job_is_denied_and_not_waited_for(
+    world: MemoryClient,
+) -> None:
+    await world.client.submit(submissions(5))
+    await world.project()
+    waiting = asyncio.create_task(world.client.result(UNKNOWN, timeout=60))
+    await world.pass_time(0.2)
+    with pytest.raises(JobNotFound):
+        await waiting
 
 
 async def test_a_result_of_nothing_is_none(world: MemoryClient) -> None:

@@ -29,6 +29,7 @@ def test_every_variable_is_read() -> None:
             "JOBS_LOOK_AHEAD": "100",
             "JOBS_SESSION_TIMEOUT": "6",
             "JOBS_DRAIN_TIMEOUT": "0.5",
+            "JOBS_SUBSCRIBER_TIMEOUT": "60",
             "JOBS_LOCAL": "/data",
         }
     )
@@ -44,6 +45,7 @@ def test_every_variable_is_read() -> None:
         look_ahead=100,
         session_timeout=6.0,
         drain_timeout=0.5,
+        subscriber_timeout=60.0,
         local="/data",
     )
 

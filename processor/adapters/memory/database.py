@@ -236,9 +236,7 @@ class MemoryDatabase:
         return found
 
     def _look_up(self, claim: Claim) -> Answer:
-        newer = any(
-            job == claim.job and generation > claim.generation for job, generation in self.waiting
-        )
+        newer = any(job == claim.job and number > claim.generation for job, number in self.waiting)
         if newer or self.settled(claim.job, claim.generation):
             return Answer.SETTLED
         earlier = any(
@@ -247,8 +245,10 @@ class MemoryDatabase:
             and not any(end.generation >= row.generation for end in self.of_job(row.job))
             for row in self._spilled(claim.partition, claim.entity_key)
         )
-        known = self._revision(claim.job, claim.generation) == claim.revision
-        if not known or earlier or self._other_heads(claim.entity_key, claim.job):
+        own = self.waiting.get((claim.job, claim.generation))
+        known = (0 if own is None else own.row.revision) == claim.revision
+        overtakes = earlier and not (own and own.row.holds)  # nobody overtakes the head
+        if not known or overtakes or self._other_heads(claim.entity_key, claim.job):
             return Answer.STALE
         return Answer.DONE
 

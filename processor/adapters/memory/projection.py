@@ -122,6 +122,11 @@ class MemoryProjections:
         rows = sorted(filter(_is_open, self.letters.values()), key=_turn)
         return [row for row in rows if _matches(row, query)][: query.limit]
 
+    async def size(self) -> int:
+        """See `LetterRows`."""
+        await self._read("projection.read")
+        return sum(map(_is_open, self.letters.values()))
+
     async def groups(self) -> list[LetterGroup]:
         """See `LetterRows`."""
         await self._read("projection.read")

@@ -58,10 +58,14 @@ class MemoryTopics:
                 offset, record.key, record.value, self._clock.now() // 1000, record.headers
             )
         )
+        self.wake()
+        return offset
+
+    def wake(self) -> None:
+        """Let everybody who waits for news look again."""
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
-        return offset
 
     def read(self, place: Place, offset: int, limit: int) -> Sequence[MemoryRecord]:
         """At most `limit` records from there on; raises `LogCut`."""
@@ -83,7 +87,7 @@ class MemoryTopics:
         del partition.records[max(0, after - partition.start) :]
 
     async def news(self, timeout: float) -> None:
-        """Return at the next append, or after that many seconds."""
+        """Return at the next append, when woken, or after that many seconds."""
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asleep = asyncio.ensure_future(self._clock.sleep(timeout))
         self._waiting.add(waiting)

@@ -24,6 +24,7 @@ WHERE closed IS NULL AND body IS NOT NULL
         OR (died_at, id) > (timestamptz 'epoch' + $4 * interval '1 microsecond', $5))
 ORDER BY died_at, id LIMIT $6
 """  # noqa: S608 - column names of ours alone
+SIZE: Final = "SELECT count(*) FROM jobs.dead_letter WHERE closed IS NULL AND body IS NOT NULL"
 GROUPS: Final = """
 SELECT type, place, count(*) AS letters, min(died_at) AS first_at, max(died_at) AS last_at
 FROM jobs.dead_letter WHERE closed IS NULL AND body IS NOT NULL
@@ -51,6 +52,12 @@ class PostgresLetters:
                 OPEN, query.type, query.place, query.tenant, *last, query.limit
             )
         return [_letter(row) for row in rows]
+
+    async def size(self) -> int:
+        """See `LetterRows`."""
+        async with self._pool.connection() as connection:
+            size: int = await connection.fetchval(SIZE)
+        return size
 
     async def groups(self) -> list[LetterGroup]:
         """See `LetterRows`."""

@@ -139,7 +139,13 @@ class Pool:
             try:
                 async with asyncio.timeout(_CLOSING_SECONDS):
                     await link.close()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            except (
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                OSError,
+                TimeoutError,
+            ):
                 link.terminate()
 
     async def take(self, lane: Priority) -> Link:
@@ -222,7 +228,13 @@ class Pool:
                 except BaseException:
                     raw.terminate()
                     raise
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,  # the server died while it was being greeted
+            OSError,
+            ValueError,
+        ) as error:
             raise self._refusal(error) from error
         return Link(raw)
 

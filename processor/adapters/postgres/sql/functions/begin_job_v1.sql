@@ -38,7 +38,7 @@ BEGIN
                             )
                     )
             )
-            -- an earlier job of the entity was spilled, and has not ended
+            -- an earlier job of the entity was spilled, and has not ended; its head is never overtaken
             OR EXISTS (
                 SELECT FROM jobs.waiting w
                 WHERE w.partition = _partition AND w.entity_key = _entity_key
@@ -47,6 +47,10 @@ BEGIN
                         SELECT FROM jobs.ledger l
                         WHERE l.job = w.job AND l.generation >= w.generation
                     )
+            )
+            AND NOT EXISTS (
+                SELECT FROM jobs.waiting
+                WHERE job = _job AND generation = _generation AND holds
             )
         THEN 3
         ELSE 0

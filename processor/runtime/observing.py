@@ -1,0 +1,118 @@
+"""What of a worker's work is seen from outside: counted, measured, traced?
+
+The one object that the steps of an attempt tell; it costs them next to nothing where nobody looks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import context
+from opentelemetry.trace import set_span_in_context
+
+from processor.domain.events import Failed, Retrying
+from processor.ports.ledger import Ending
+from processor.ports.log import Place
+from processor.runtime.backlog import since
+from processor.runtime.trace_context import trace_of
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from processor.domain.events import Durable
+    from processor.domain.submission import Trace
+    from processor.domain.topics import Topics
+    from processor.ports.clock import Clock
+    from processor.runtime.calling import Run
+    from processor.runtime.delivery import Delivery
+    from processor.runtime.telemetry import MetricsService
+    from processor.runtime.tracing import Tracing
+
+LOOK_SECONDS: Final = 5.0
+CANCELLED: Final = "Cancelled"
+ABANDONED: Final = "Abandoned"
+"""The reason of a run without an outcome: the infrastructure failed, or the worker let it go."""
+
+
+class Observer:
+    """Told by the attempt and by what makes its end durable."""
+
+    def __init__(
+        self, topics: Topics, clock: Clock, metrics: MetricsService, tracing: Tracing
+    ) -> None:
+        self._topics = topics
+        self._clock = clock
+        self._metrics = metrics
+        self._tracing = tracing
+
+    def begin(self, delivery: Delivery) -> tuple[Span | None, Trace | None]:
+        """An attempt begins: its span, active from here on, and the trace that it belongs to.
+
+        Without anybody who traces there is no span, and the trace is the submission's.
+        """
+        record = delivery.record
+        if not self._tracing.on:
+            return None, record.trace
+        place = Place(self._topics.lane(delivery.lane), delivery.partition.number)
+        lane, offset = delivery.lane, delivery.offset
+        span = self._tracing.attempt(record, place, lane, offset, delivery.events)
+        # An attempt is a task of its own: its context ends with it.
+        context.attach(set_span_in_context(span))
+        return span, trace_of(span)
+
+    def called(self, run: Run) -> None:
+        """The handler is about to be called."""
+        run.called = True
+        delivery = run.delivery
+        if not (delivery.runs or delivery.faults or delivery.returned):
+            waited = (run.started.at - since(delivery)) / 1_000_000
+            self._metrics.started(delivery.record.type, delivery.lane, waited)
+
+    def end(self, run: Run) -> None:
+        """An attempt has ended; one that never came to its handler leaves no span."""
+        if not run.called:
+            return
+        delivery, started = run.delivery, run.started
+        seconds = (self._clock.now() - started.at) / 1_000_000
+        self._metrics.ran(delivery.record.type, delivery.lane, seconds)
+        if run.span is not None:
+            reason = _reason(run.last, delivery)
+            self._tracing.attempted(run.span, started.attempt, started.run, reason)
+
+    def settled(self, delivery: Delivery, ending: Ending) -> None:
+        """This worker's own outcome of a job is durable."""
+        type_, lane = delivery.record.type, delivery.lane
+        if ending is Ending.COMPLETE:
+            self._metrics.completed(type_, lane)
+        elif (last := _last(delivery)) is not None:
+            self._metrics.failed(type_, lane, last.error.reason)
+
+    def parked(self, delivery: Delivery, ending: Ending | None) -> None:
+        """A job waits for its next attempt, or as a dead one for an operator."""
+        last = _last(delivery)
+        if ending is not None:
+            self.settled(delivery, ending)
+        elif isinstance(last, Retrying):
+            self._metrics.retried(delivery.record.type, delivery.lane, last.error.reason)
+
+    async def run(self) -> None:
+        """Look now and then whether anybody traces, until cancelled; no gauge reports then."""
+        try:
+            while True:
+                self._tracing.look()
+                await self._clock.sleep(LOOK_SECONDS)
+        finally:
+            self._metrics.close()
+
+
+def _reason(last: Durable | None, delivery: Delivery) -> str | None:
+    if last is None:
+        return CANCELLED if delivery.cancelled else ABANDONED
+    return last.error.reason if isinstance(last, Failed | Retrying) else None
+
+
+def _last(delivery: Delivery) -> Failed | Retrying | None:
+    """What the outcome says last that is being recorded; the attempt is not over before."""
+    run = delivery.running
+    last = None if run is None else run.last
+    return last if isinstance(last, Failed | Retrying) else None

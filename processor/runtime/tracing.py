@@ -1,0 +1,163 @@
+"""Which spans does a job leave, and how do they find each other?
+
+A producer span for every submission, whose context the record carries; a consumer span for every
+attempt, a trace of its own that is *linked* to the submission's span, to the previous attempt's,
+and after a replay to the dead letter's. The attempt's context stands in its `Started` event, and so
+in the status; the handler's own spans are its children. Nothing is exported by us: spans exist as
+soon as the process has an OpenTelemetry SDK (its own, or the one that `OTEL_*` variables name);
+without one no object is made for a job.
+
+No span bears a value of the payload, nor an exception's words, which may quote one: an error is
+named by its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    NoOpTracerProvider,
+    ProxyTracerProvider,
+    SpanKind,
+    Status,
+    StatusCode,
+    get_tracer,
+    get_tracer_provider,
+)
+
+from processor.domain.events import Started
+from processor.ports.log import LogFailure
+from processor.runtime.trace_context import (
+    context_of,
+    letter_of,
+    replayed,
+    span_context_of,
+    trace_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.trace import Span, SpanContext, TracerProvider
+
+    from processor.domain.events import Durable, Reason
+    from processor.domain.priority import Priority
+    from processor.domain.submission import SubmissionRecord, Trace
+    from processor.ports.log import Place
+
+NAME: Final = "job-processor"
+"""The instrumentation's, for whoever filters by it."""
+
+
+class Tracing:
+    """Makes the spans, once somebody collects them: `on` says whether."""
+
+    def __init__(self, provider: TracerProvider | None = None, group: str = "") -> None:
+        self._provider = provider
+        self._group = group
+        self._tracer = get_tracer(NAME, tracer_provider=provider)
+        self.on = False
+        self.look()
+
+    def look(self) -> bool:
+        """Look whether the process has an SDK by now: a microsecond, so not once for each job."""
+        if not self.on:
+            provider = self._provider or get_tracer_provider()
+            self.on = not isinstance(provider, ProxyTracerProvider | NoOpTracerProvider)
+        return self.on
+
+    def send(
+        self, record: SubmissionRecord, place: Place, *, remote: bool, letter: Trace | None = None
+    ) -> tuple[Span | None, SubmissionRecord]:
+        """Begin a submission's span; the record as it is to be sent, which names that span.
+
+        `remote` says that the record's own trace was given, so that it is the parent, and not what
+        is active here. `letter` is the trace of the dead letter that a replay's record follows.
+        """
+        if not self.on:
+            return None, record if letter is None else replace(
+                record, trace=replayed(record.trace, letter)
+            )
+        parent = context_of(record.trace) if remote and record.trace is not None else None
+        span = self._tracer.start_span(
+            f"send {place.topic}",
+            parent,
+            SpanKind.PRODUCER,
+            {
+                **_attributes(record, place.topic, place.partition, "send"),
+                "job.lane": record.priority.label,
+            },
+            _links(letter),
+        )
+        return span, replace(record, trace=replayed(trace_of(span), letter))
+
+    def sent(self, span: Span, answer: int | LogFailure) -> None:
+        """End a submission's span with what the log said."""
+        if isinstance(answer, LogFailure):
+            _mark(span, type(answer).__name__)
+        else:
+            span.set_attribute("messaging.kafka.offset", answer)
+        span.end()
+
+    def attempt(
+        self,
+        record: SubmissionRecord,
+        place: Place,
+        lane: Priority,
+        offset: int,
+        events: Sequence[Durable],
+    ) -> Span:
+        """Begin an attempt's span; `events` are what the generation's outcome held before."""
+        before = next((one.trace for one in reversed(events) if isinstance(one, Started)), None)
+        return self._tracer.start_span(
+            f"process {record.type}",
+            Context(),
+            SpanKind.CONSUMER,
+            {
+                **_attributes(record, place.topic, place.partition, "process"),
+                "messaging.kafka.offset": offset,
+                "messaging.consumer.group.name": self._group,
+                "job.lane": lane.label,
+            },
+            _links(record.trace, before, letter_of(record.trace)),
+        )
+
+    def attempted(self, span: Span, attempt: int, run: int, reason: str | Reason | None) -> None:
+        """End an attempt's span; `reason` is None for a success."""
+        span.set_attributes({"job.attempt": attempt, "job.run": run})
+        if reason is not None:
+            _mark(span, str(reason))
+        span.end()
+
+
+def _attributes(
+    record: SubmissionRecord, topic: str, partition: int, operation: str
+) -> dict[str, str | int]:
+    return {
+        "messaging.system": "kafka",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+        "messaging.destination.name": topic,
+        "messaging.destination.partition.id": str(partition),
+        "messaging.message.id": str(record.job),
+        "messaging.kafka.message.key": record.entity,
+        "job.type": record.type,
+        "job.generation": record.generation,
+    }
+
+
+def _links(*traces: Trace | None) -> list[Link]:
+    named: dict[tuple[int, int], SpanContext] = {}
+    for trace in traces:
+        span = span_context_of(trace)
+        if span is not None:
+            named.setdefault((span.trace_id, span.span_id), span)
+    return [Link(span) for span in named.values()]
+
+
+def _mark(span: Span, reason: str) -> None:
+    span.set_attribute("error.type", reason)
+    span.set_status(Status(StatusCode.ERROR, reason))
