@@ -171,7 +171,7 @@ async def test_what_waits_behind_a_blocking_job_runs_after_its_replay_in_its_ord
     await died(cluster, job)
     urgent = cluster.submit("works", "N1", lane=Priority.CRITICAL)
     other = cluster.submit("works", "N2")
-    await cluster.settled()
+    await cluster.read_to_the_end()
     assert handlers.ran in ([job, other], [other, job])
     handlers.mended = True
     await cluster.operator.replay(dead_letter_id(job, 1), "ada", "mended")
@@ -198,7 +198,7 @@ async def test_a_replay_in_place_that_comes_twice_or_to_another_owner_is_one_gen
         await cluster.operator.replay(letter, actor, "why")
     cluster.start()
     await died(cluster, job, 2)
-    await cluster.settled()
+    await cluster.read_to_the_end()
     assert handlers.ran == [job, job]
     assert blocking(cluster) == [(job, 2)]
     await cluster.operator.discard(dead_letter_id(job, 2), "ada", "hopeless")
@@ -220,7 +220,7 @@ async def test_a_blocking_job_whose_record_comes_again_goes_on_blocking() -> Non
     await died(cluster, job)
     first.kill()  # before the position has passed
     cluster.start()
-    await cluster.settled()
+    await cluster.read_to_the_end()
     assert ended(cluster, behind) is None
     assert handlers.ran == [job]
 
@@ -548,7 +548,7 @@ async def test_a_cancel_races_success_failure_parking_and_the_flush_without_a_se
     blocked = {
         job for job in jobs if ended(cluster, job) is Ending.FAILED and jobs[job] == "blocks"
     }
-    await cluster.settled()
+    await cluster.read_to_the_end()
     words = {Ending.COMPLETE: State.COMPLETE, Ending.FAILED: State.FAILED}
     await cluster.project()
     for job in sorted(blocked):
