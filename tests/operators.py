@@ -13,6 +13,7 @@ from processor.adapters.memory.projection import MemoryProjections
 from processor.adapters.memory.step import onward
 from processor.adapters.memory.waiting_room import MemoryWaitingRoom
 from processor.domain.ids import JobId
+from processor.domain.priority import LANES
 from processor.domain.status import JobStatus
 from processor.ports.log import Place
 from processor.ports.projection import Move
@@ -79,6 +80,16 @@ class OperatedCluster(MemoryCluster):
     def settled_in_the_ledger(self, job: JobId, generation: int = 1) -> bool:
         """Whether that generation has ended."""
         return (job, generation) in self.database.ledger
+
+    async def read_to_the_end(self) -> None:
+        """Let time pass until every lane is done to its end; rows may go on waiting."""
+        await self.until(
+            lambda: all(
+                self.database.owners[number].positions[lane] == self.end(lane, number)
+                for lane in LANES
+                for number in range(self.partitions)
+            )
+        )
 
     async def _ends(self) -> Mapping[Place, int]:
         places = places_of(TOPICS, self.partitions)

@@ -48,11 +48,11 @@ class Client(client.Client):
         self,
         submitter: Submitter,
         asker: Asker | None = None,
+        events: EventBus | None = None,
         operator: Operator | None = None,
         letters: DeadLetters | None = None,
-        events: EventBus | None = None,
     ) -> None:
-        super().__init__(submitter, asker, operator, events)
+        super().__init__(submitter, asker, events, operator)
         self._letters = letters
 
     @property
@@ -88,10 +88,9 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Client]:
             )
         )
         if settings.database is None:
-            yield Client(submitter, events=events)
+            yield Client(submitter, None, events)
             return
         pool = client_pool(settings.database, held)
         asker = asker_over(settings, pool, codec, acknowledged)
         operator = operator_over(settings, pool, log, codec, asker, acknowledged)
-        letters = DeadLetters(PostgresLetters(pool), codec)
-        yield Client(submitter, asker, operator, letters, events)
+        yield Client(submitter, asker, events, operator, DeadLetters(PostgresLetters(pool), codec))

@@ -40,13 +40,13 @@ class Client:
         self,
         submitter: Submitter,
         asker: Asker | None = None,
-        operator: Operator | None = None,
         events: EventBus | None = None,
+        operator: Operator | None = None,
     ) -> None:
         self._submitter = submitter
         self._asker = asker
-        self._operator = operator
         self._events = events
+        self._operator = operator
 
     @overload
     async def submit(
@@ -110,17 +110,6 @@ class Client:
         """
         return await self._asking().result(job_id, timeout)
 
-    @property
-    def events(self) -> EventBus:
-        """The EventBus: `async for event in client.events.subscribe(JobFailed, group="billing")`.
-
-        Each event comes at least once to each group, which catches up on up to 7 days; a
-        subscriber recognises copies by `event_id`. Subscriptions end with the client.
-        """
-        if self._events is None:
-            raise ConfigurationError("this client was made without an EventBus")
-        return self._events
-
     async def cancel(self, job_id: JobId, *, by: str = "", because: str = "") -> Cancellation:
         """End a job that has not ended; one that has stays what it is, and the answer says so.
 
@@ -151,6 +140,17 @@ class Client:
         replayed.
         """
         return (await self._operating().discard(dead_letter_id, by, because)).job
+
+    @property
+    def events(self) -> EventBus:
+        """The EventBus: `async for event in client.events.subscribe(JobFailed, group="billing")`.
+
+        Each event comes at least once to each group, which catches up on up to 7 days; a
+        subscriber recognises copies by `event_id`. Subscriptions end with the client.
+        """
+        if self._events is None:
+            raise ConfigurationError("this client was made without an EventBus")
+        return self._events
 
     def _operating(self) -> Operator:
         if self._operator is None:

@@ -84,12 +84,9 @@ class WorkerRuntime:
         self._observer = Observer(manner.topics, world.clock, world.metrics, world.tracing)
         settling = Settling(memory, self._publisher, wake, self._observer)
         self._flusher = Flusher(world.ledger, world.clock, settling, self._doubt)
-        self._queueing = Queueing(
-            world.room, world.ledger, world.clock, memory, settling, self._doubt
-        )
-        self._replaying = Replaying(
-            world.room, world.ledger, world.clock, memory, settling, self._doubt
-        )
+        writing = (world.room, world.ledger, world.clock, memory, settling, self._doubt)
+        self._queueing = Queueing(*writing)
+        self._replaying = Replaying(*writing)
         self._recorder = Recorder(
             world.ledger, world.room, world.clock, self._queueing, settling, self._doubt
         )

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from tenacity import wait_fixed
 
+from processor.adapters.memory.holds import MemoryHolds
 from processor.adapters.memory.step import onward
 from processor.domain.errors import (
     AlreadyFinished,
@@ -24,6 +25,7 @@ from processor.domain.job import State
 from processor.domain.outcome import Outcome
 from processor.domain.priority import Priority
 from processor.domain.retry import Retry
+from processor.ports.holds import HoldKind
 from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
@@ -169,7 +171,7 @@ async def test_what_waits_behind_a_blocking_job_runs_after_its_replay_in_its_ord
     await died(cluster, job)
     urgent = cluster.submit("works", "N1", lane=Priority.CRITICAL)
     other = cluster.submit("works", "N2")
-    await cluster.settled()
+    await cluster.read_to_the_end()
     assert handlers.ran in ([job, other], [other, job])
     handlers.mended = True
     await cluster.operator.replay(dead_letter_id(job, 1), "ada", "mended")
@@ -196,7 +198,7 @@ async def test_a_replay_in_place_that_comes_twice_or_to_another_owner_is_one_gen
         await cluster.operator.replay(letter, actor, "why")
     cluster.start()
     await died(cluster, job, 2)
-    await cluster.settled()
+    await cluster.read_to_the_end()
     assert handlers.ran == [job, job]
     assert blocking(cluster) == [(job, 2)]
     await cluster.operator.discard(dead_letter_id(job, 2), "ada", "hopeless")
@@ -218,7 +220,7 @@ async def test_a_blocking_job_whose_record_comes_again_goes_on_blocking() -> Non
     await died(cluster, job)
     first.kill()  # before the position has passed
     cluster.start()
-    await cluster.settled()
+    await cluster.read_to_the_end()
     assert ended(cluster, behind) is None
     assert handlers.ran == [job]
 
@@ -330,6 +332,23 @@ async def test_a_dead_letter_that_nobody_knows_is_told() -> None:
     for asked in (cluster.operator.replay, cluster.operator.discard):
         with pytest.raises(DeadLetterNotFound, match="no dead letter has the id"):
             await asked(uuid4(), "ada", "why")
+
+
+@in_virtual_time
+async def test_a_retrying_job_that_meets_a_hold_keeps_its_past() -> None:
+    handlers = Handlers()
+    cluster = OperatedCluster(handlers.jobs)
+    job = cluster.submit("retries", "N1")
+    cluster.start()
+    await cluster.until(lambda: (job, 1) in cluster.database.waiting)
+    holds = MemoryHolds(cluster.database)
+    hold = await holds.hold(HoldKind.TYPE, "retries", "ada", "why")
+    await cluster.until(lambda: cluster.database.waiting[job, 1].hold == hold.id, 2 * HOUR)
+    handlers.mended = True
+    await holds.release(hold.id, "ada", "why")
+    await cluster.until(lambda: ended(cluster, job) is Ending.COMPLETE)
+    words = [type(event).__name__ for event in cluster.outcome(job).events]
+    assert words == ["Started", "Retrying", "Started", "Completed"]
 
 
 # cancelling: what the job was, and one end
@@ -529,7 +548,7 @@ async def test_a_cancel_races_success_failure_parking_and_the_flush_without_a_se
     blocked = {
         job for job in jobs if ended(cluster, job) is Ending.FAILED and jobs[job] == "blocks"
     }
-    await cluster.settled()
+    await cluster.read_to_the_end()
     words = {Ending.COMPLETE: State.COMPLETE, Ending.FAILED: State.FAILED}
     await cluster.project()
     for job in sorted(blocked):
