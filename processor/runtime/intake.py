@@ -13,7 +13,6 @@ import structlog
 
 from processor.ports.codec import UnknownSchema
 from processor.ports.ledger import Fault
-from processor.ports.waiting_room import WaitingState
 from processor.runtime.settled import by_job, settling_row
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
     from processor.ports.clock import Clock
-    from processor.ports.ledger import Known, Ledger, LedgerRow, WaitingRow
+    from processor.ports.ledger import Known, Ledger, WaitingRow
     from processor.ports.log import LogRecord
     from processor.runtime.decoding import Decoder
     from processor.runtime.delivery import Delivery
@@ -145,10 +144,7 @@ class Intake:
             self._learn(delivery, heads.get(delivery.entity), known.spilled.get(delivery.entity))
             end = settling_row(ended.get(delivery.record.job, ()), delivery.record.generation)
             row = waiting.get(delivery.record.job)
-            if end is not None and row is not None and _blocks(row, end):
-                self._memory.forget(delivery)
-                self._settling.repeat(delivery, end.body, end.ending)
-            elif end is not None:
+            if end is not None:
                 self._memory.forget(delivery)
                 self._settling.republish(delivery, end, holds=row is not None and row.holds)
             elif row is not None and row.generation >= delivery.record.generation:
@@ -194,11 +190,6 @@ class Intake:
                     self._mailboxes.put(entity, lane, kept.offset, kept)
                 self._lines.loaded(jobs[:SPILL_KEEPS])
                 self._queueing.put_off(jobs[SPILL_KEEPS:])
-
-
-def _blocks(row: WaitingRow, end: LedgerRow) -> bool:
-    """Whether a dead job's row still holds its entity: no later generation has ended."""
-    return row.state == WaitingState.BLOCKING and row.generation == end.generation
 
 
 class _Halted(Exception):  # noqa: N818 - control flow within this module

@@ -62,13 +62,13 @@ class Settling:
             self._memory.lines.ended(delivery)
         self._publish(delivery, row.body, row.ending, follow_ups=names_record)
 
-    def repeat(self, delivery: Delivery, body: bytes | None, ending: Ending | None = None) -> None:
-        """The record of a job whose row stands came again: publish what is known of it."""
+    def repeat(self, delivery: Delivery, body: bytes | None) -> None:
+        """The record of a job that waits already came again: publish what its row holds."""
         delivery.settled = True
         if body is None:
             delivery.done()
         else:
-            self._publisher.publish(Publication(delivery, body, ending, After.POSITION))
+            self._publisher.publish(Publication(delivery, body, None, After.POSITION))
 
     def park(self, delivery: Delivery, body: bytes | None, ending: Ending | None = None) -> None:
         """A row of the waiting room carries a dispatched job from now on."""
