@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 
 import pytest
@@ -26,20 +27,26 @@ GREETING = (
 LAST_WORDS = message(b"E", b"SFATAL\x00VFATAL\x00C57P01\x00Mgoing away\x00\x00")
 
 
-async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Let a client in and die at once, before it has noticed: what it asks next has no answer."""
-    await reader.read(1024)
-    writer.write(b"N")  # no TLS
-    await reader.read(1024)
-    writer.write(GREETING + LAST_WORDS)
-    await reader.read()
-    writer.close()
-
-
 async def test_a_server_that_dies_while_it_is_greeted_is_a_fault() -> None:
+    gone = asyncio.Event()
+
+    async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Let a client in and die before it has noticed: what it asks next has no answer."""
+        await reader.read(1024)
+        writer.write(b"N")  # no TLS
+        await reader.read(1024)
+        writer.write(GREETING + LAST_WORDS)
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        gone.set()
+
     server = await asyncio.start_server(dying, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         pool = Pool(f"postgresql://jobs@127.0.0.1:{port}/jobs", 1, patience=10)
         with pytest.raises(Fault, match="the database failed"):
             await pool.take(Priority.NORMAL)
+        await gone.wait()
