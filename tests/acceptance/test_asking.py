@@ -21,6 +21,9 @@ pytestmark = pytest.mark.timeout(240)
 
 NOBODY = "127.0.0.1:9"
 APPLICATION = """
+import asyncio
+from pathlib import Path
+
 from processor import Jobs, Request
 
 jobs = Jobs()
@@ -30,6 +33,13 @@ nothing = 7
 @jobs.handler("counted")
 async def counted(request: Request[int]) -> dict[str, int]:
     return {"next": request.payload + 1}
+
+
+@jobs.handler("held")
+async def held(request: Request[str]) -> None:
+    await request.progress(40, "and waits")
+    while not Path(request.payload).exists():
+        await asyncio.sleep(0.01)
 """
 
 
@@ -80,6 +90,23 @@ def test_a_finished_job_tells_its_life(run: Commands) -> None:
     assert re.search(rf"^{job} counted is complete$", ended.out, re.MULTILINE)
     words = re.findall(r"^\d{4}-\d\d-\d\d \S+Z +(\w+)", ended.out, re.MULTILINE)
     assert words == ["queued", "started", "complete"]
+
+
+def test_a_running_job_shows_its_attempt_its_worker_and_how_far_it_is(run: Commands) -> None:
+    go_on = run.folder / "go on"
+    with run.serving("projector"), run.serving("worker", "application:jobs") as worker:
+        job = submitted(run, type="held", payload=str(go_on))
+        while (status := told(run("status", job, "--json")))["state"] == "queued":
+            assert worker.poll() is None
+        shown = run("status", job)
+        go_on.touch()
+        asyncio.run(result_of(run, job))
+    assert status["state"] == "processing"
+    assert (status["attempts"], status["worker"].split("/")[1]) == (1, str(worker.pid))
+    headline, *_, last = shown.out.splitlines()
+    assert headline == f"{job} held is processing, attempt 1 on {status['worker']}"
+    assert last.endswith("40 % and waits")
+    assert told(run("status", job, "--json"))["state"] == "complete"
 
 
 async def result_of(run: Commands, job: str) -> Any:  # noqa: ANN401 - any JSON
