@@ -60,14 +60,7 @@ class MemoryRebuilding:
             copied += bool(live.rows_of(job))
             for row in live.rows_of(job):
                 second.put(row)
-        for letter in live.letters.values():
-            if letter.first_fact < starts[self._letters(letter.partition)].offset:
-                second.put_letter(letter)
-        for told, aside in live.aside.items():
-            if aside.offset < starts[Place(*told[:2])].offset:
-                second.aside.setdefault(told, aside)
-        for running in live.live.values():
-            second.put_live(running)
+        self._add_from_live()
         forgotten = self._forget(before)
         if lost is not None:
             raise lost
@@ -118,6 +111,17 @@ class MemoryRebuilding:
         self._drop()
         if lost is not None:
             raise lost
+
+    def _add_from_live(self) -> None:
+        live, second, starts = self._live, self._made(), self._starts
+        for letter in live.letters.values():
+            if letter.first_fact < starts[self._letters(letter.partition)].offset:
+                second.put_letter(letter)
+        for told, aside in live.aside.items():
+            if aside.offset < starts[Place(*told[:2])].offset:
+                second.aside.setdefault(told, aside)
+        for running in live.live.values():
+            second.put_live(running)
 
     def _forget(self, before: int) -> int:
         live, second = self._live, self._made()
