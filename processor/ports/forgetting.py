@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from processor.ports.log import Place
 
@@ -61,10 +61,11 @@ class ReadSide(Protocol):
 class LedgerPruning(Protocol):
     """Forgets ends."""
 
-    async def prune(self, before: Mapping[int, int], limit: int) -> int:
-        """Delete rows of each partition that ended before a moment; how many, `limit` at most.
+    def prune(self, before: Mapping[int, int], limit: int) -> AsyncIterator[int]:
+        """Delete the rows of each partition that ended before a moment, in batches of `limit`.
 
-        A job that waits keeps all its rows.
+        Yields how many each batch deleted; between two nothing is held. A job that waits keeps all
+        its rows.
         """
         ...
 

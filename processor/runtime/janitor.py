@@ -151,14 +151,11 @@ class Janitor:
 
     async def _prune(self, now: int, positions: Mapping[int, Positions]) -> int:
         before = await self._before(now, positions)
-        pruned = ROWS
-        total = 0
-        while pruned == ROWS:
-            pruned = await self._duties.ledger.prune(before, ROWS)
-            total += pruned
-            if pruned == ROWS:
-                await self._duties.clock.sleep(PACE)
-        return total
+        pruned = 0
+        async for rows in self._duties.ledger.prune(before, ROWS):
+            pruned += rows
+            await self._duties.clock.sleep(PACE)
+        return pruned
 
     async def _before(self, now: int, positions: Mapping[int, Positions]) -> dict[int, int]:
         oldest = {

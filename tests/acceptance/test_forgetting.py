@@ -1,6 +1,6 @@
 """Is what is over forgotten in time, and nothing that is unread, waiting or dead?
 
-On the real stack, with real workers and projectors; only janitor and pruner have moved clocks.
+On the real stack, with real workers and projectors; the clocks of janitor and pruner are moved.
 """
 
 from __future__ import annotations

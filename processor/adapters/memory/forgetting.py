@@ -10,7 +10,7 @@ from processor.adapters.memory.step import Step, onward
 from processor.ports.forgetting import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from processor.adapters.memory.database import MemoryDatabase
     from processor.adapters.memory.projection import MemoryProjections
@@ -115,21 +115,23 @@ class MemoryForgetting:
             raise lost
         return found
 
-    async def prune(self, before: Mapping[int, int], limit: int) -> int:
+    async def prune(self, before: Mapping[int, int], limit: int) -> AsyncIterator[int]:
         """See `LedgerPruning`."""
-        lost = await self.step("ledger.prune")
         waiting = {job for job, _ in self._database.waiting}
-        gone = [
+        old = [
             key
             for key, row in self._database.ledger.items()
             if self._database.ended_at[key] < before.get(row.partition, 0)
             and row.job not in waiting
-        ][:limit]
-        for key in gone:
-            del self._database.ledger[key]
-        if lost is not None:
-            raise lost
-        return len(gone)
+        ]
+        for start in range(0, len(old), limit):
+            lost = await self.step("ledger.prune")
+            batch = old[start : start + limit]
+            for key in batch:
+                del self._database.ledger[key]
+            if lost is not None:
+                raise lost
+            yield len(batch)
 
 
 class MemoryPruning:

@@ -55,27 +55,16 @@ class MemoryRebuilding:
             for row in second.history.values()
             if row.upto < 0 and row.at <= self._journal(row.partition).at
         }
-        copied = sum(bool(live.rows_of(job)) for job in self._reaching)
+        copied = 0
         for job in self._reaching:
+            copied += bool(live.rows_of(job))
             for row in live.rows_of(job):
                 second.put(row)
-        self._copy_the_rest(starts)
+        self._add_from_live()
         forgotten = self._forget(before)
         if lost is not None:
             raise lost
         return Completed(copied, forgotten)
-
-    def _copy_the_rest(self, starts: Mapping[Place, Start]) -> None:
-        """What is no history: letters and asides from before the log's start, and what runs."""
-        live, second = self._live, self._made()
-        for letter in live.letters.values():
-            if letter.first_fact < starts[self._letters(letter.partition)].offset:
-                second.put_letter(letter)
-        for told, aside in live.aside.items():
-            if aside.offset < starts[Place(*told[:2])].offset:
-                second.aside.setdefault(told, aside)
-        for running in live.live.values():
-            second.put_live(running)
 
     async def compare(self, shown: int) -> Comparison:
         """See `Rebuilding`."""
@@ -122,6 +111,17 @@ class MemoryRebuilding:
         self._drop()
         if lost is not None:
             raise lost
+
+    def _add_from_live(self) -> None:
+        live, second, starts = self._live, self._made(), self._starts
+        for letter in live.letters.values():
+            if letter.first_fact < starts[self._letters(letter.partition)].offset:
+                second.put_letter(letter)
+        for told, aside in live.aside.items():
+            if aside.offset < starts[Place(*told[:2])].offset:
+                second.aside.setdefault(told, aside)
+        for running in live.live.values():
+            second.put_live(running)
 
     def _forget(self, before: int) -> int:
         live, second = self._live, self._made()

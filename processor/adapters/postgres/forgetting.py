@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from processor.domain.priority import Priority
 from processor.ports.log import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from processor.adapters.postgres.pool import Pool
 
@@ -34,19 +34,23 @@ _OPEN: Final = """
 SELECT partition, min(first_fact) AS fact FROM jobs.dead_letter
 WHERE closed IS NULL GROUP BY partition
 """
-# Not by the partition's range and not under a lock of its own: rows of a batch, found by the index
-# on the end's time, each looked up in the waiting room by its key.
-_PRUNE: Final = """
-DELETE FROM jobs.ledger WHERE ctid = ANY (ARRAY(
-    SELECT l.ctid
-    FROM jobs.ledger l
-    JOIN unnest($1::smallint[], $2::bigint[]) AS due (partition, before) USING (partition)
-    WHERE l.ended_at < timestamptz 'epoch' + $3::bigint * interval '1 microsecond'
-        AND l.ended_at < timestamptz 'epoch' + due.before * interval '1 microsecond'
-        AND NOT EXISTS (SELECT FROM jobs.waiting w WHERE w.job = l.job)
-    LIMIT $4
-))
+_DUE: Final = """
+FROM jobs.ledger l
+JOIN unnest($1::smallint[], $2::bigint[]) AS due (partition, before) USING (partition)
+WHERE l.ended_at < timestamptz 'epoch' + $3::bigint * interval '1 microsecond'
+    AND l.ended_at < timestamptz 'epoch' + due.before * interval '1 microsecond'
+    AND NOT EXISTS (SELECT FROM jobs.waiting w WHERE w.job = l.job)
 """
+# The index on the end's time leads to pages, not to rows: each search goes over all that is old, so
+# many rows are found at once, and then deleted in small statements.
+_FIND: Final = f"SELECT l.ctid {_DUE} LIMIT $4"
+_PRUNE: Final = f"""
+DELETE FROM jobs.ledger WHERE ctid = ANY (ARRAY(
+    SELECT l.ctid {_DUE} AND l.ctid = ANY ($4::tid[])
+))
+"""  # noqa: S608 - ours alone
+FOUND: Final = 50_000
+"""Rows that are found at once."""
 
 
 class PostgresForgetting:
@@ -89,15 +93,17 @@ class PostgresForgetting:
             rows = await connection.fetch(_OPEN)
         return {row["partition"]: row["fact"] for row in rows}
 
-    async def prune(self, before: Mapping[int, int], limit: int) -> int:
+    async def prune(self, before: Mapping[int, int], limit: int) -> AsyncIterator[int]:
         """See `LedgerPruning`."""
-        if not before:
-            return 0
-        async with self._pool.connection(Priority.LOW) as connection:
-            tag = await connection.execute(
-                _PRUNE, list(before), list(before.values()), max(before.values()), limit
-            )
-        return int(tag.rpartition(" ")[2])
+        due = list(before), list(before.values()), max(before.values(), default=0)
+        found: Sequence[Any] = [None] * FOUND
+        while len(found) == FOUND:
+            async with self._pool.connection(Priority.LOW) as connection:
+                found = [row["ctid"] for row in await connection.fetch(_FIND, *due, FOUND)]
+            for start in range(0, len(found), limit):
+                async with self._pool.connection(Priority.LOW) as connection:
+                    tag = await connection.execute(_PRUNE, *due, found[start : start + limit])
+                yield int(tag.rpartition(" ")[2])
 
 
 def _columns(numbers: Mapping[Place, int]) -> tuple[list[str], list[int], list[int]]:
