@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from processor.local import java
@@ -63,13 +63,20 @@ async def prepare(folder: Path, jars: Path) -> None:
     """Format the node's storage, once in the life of a data folder."""
     if (folder / "kafka" / "meta.properties").exists():
         return
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     await run(
         java.program(
             folder,
             jars,
             "128m",
             *("kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"),
-            *("--cluster-id", cluster, "--config", str(folder / "kafka.properties")),
+            *("--cluster-id", cluster_id(), "--config", str(folder / "kafka.properties")),
         )
     )
+
+
+def cluster_id(made: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
+    """A new id as Kafka writes them; none that its own command line would take for an option."""
+    while True:
+        cluster = base64.urlsafe_b64encode(made().bytes).decode().rstrip("=")
+        if not cluster.startswith("-"):
+            return cluster
