@@ -139,7 +139,8 @@ def _queued(event: Queued) -> str:
 def _error(error: ErrorDetail) -> str:
     where = f" at {error.place}" if error.place else ""
     which = f" ({', '.join(error.fields)})" if error.fields else ""
-    return _cut(f"{error.reason}: {error.type}: {error.message}{which}{where}")
+    named = error.type if error.type == error.reason else f"{error.reason}: {error.type}"
+    return _cut(f"{named}: {error.message}{which}{where}")
 
 
 def _cut(text: str) -> str:

@@ -80,7 +80,7 @@ def test_a_dead_job_reads_with_its_error_in_one_line() -> None:
     told = describe(status(QUEUED, events=(Failed(AT, 0, Reason.PARSE_ERROR, ERROR),)))
     assert told[0].endswith("is failed: ParseError")
     assert told[-1] == (
-        "2013-01-01 00:00:00.000000Z  failed     ParseError: ParseError: 2 fields do not fit"
+        "2013-01-01 00:00:00.000000Z  failed     ParseError: 2 fields do not fit"
         " (air_time, tail) at app:landed:12"
     )
 
@@ -94,7 +94,7 @@ def test_every_kind_of_step_has_its_sentence() -> None:
     assert told[4].endswith("started    attempt 1 (run 2) on w1, release r1")
     assert told[5].endswith(
         "retrying   attempt 1, again at 2013-01-01 00:00:05.000000Z:"
-        " ParseError: ParseError: 2 fields do not fit"
+        " ParseError: 2 fields do not fit"
     )
     assert told[7].endswith("progressed 40 % half")
     assert describe(status(QUEUED, events=(FIRST, retrying)))[0].endswith(
