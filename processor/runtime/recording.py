@@ -106,7 +106,8 @@ class Recorder:
     async def settle_as_found(self, delivery: Delivery) -> None:
         """Settle a job that the ledger says has ended already."""
         row = await self._winner(delivery)
-        if row is None:
+        if row is None:  # it waits under a later generation: no hurry, and no hot loop
+            await self._clock.sleep(LONGEST_PAUSE)
             self._settling.give_back(delivery)
         else:
             self._settling.settle_as(delivery, row)
