@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from processor.adapters.kafka.topics import delete
+from processor.adapters.postgres.faults import DRIVER_ERRORS
 from processor.domain.errors import ConfigurationError
 from processor.domain.topics import Topics
 from processor.local.stack import find, running
@@ -105,7 +106,7 @@ async def made(settings: Settings) -> AsyncIterator[Place]:
 def _told() -> Iterator[None]:
     try:
         yield
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DRIVER_ERRORS as error:
         raise ConfigurationError(
             f"the demo cannot make a database of its own where JOBS_DATABASE says: {error}"
         ) from error

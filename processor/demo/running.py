@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 from rich.console import Console
 
+from processor.adapters.postgres.faults import DRIVER_ERRORS
 from processor.bootstrap.migrating import migrate
 from processor.bootstrap.producing import connected
 from processor.demo import tables
@@ -56,7 +56,7 @@ def _database_away() -> Iterator[None]:
     """The workers outlive a database that goes away for a while; the demo's own look does not."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise Unavailable(f"the demo lost its connection to the database: {error}") from error
 
 

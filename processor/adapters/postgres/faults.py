@@ -11,6 +11,15 @@ from processor.ports.ledger import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+DRIVER_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server ended the session while something was being sent
+    OSError,
+    TimeoutError,
+)
+"""All that asyncpg raises, whoever is to blame."""
+
 _CLASSES: Final = (
     "08",  # connection exception
     "53",  # insufficient resources: too many connections, disk full, out of memory

@@ -9,9 +9,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-import asyncpg
-
-from processor.adapters.postgres.faults import fault_of
+from processor.adapters.postgres.faults import DRIVER_ERRORS, fault_of
 from processor.domain.priority import Priority
 from processor.ports.ledger import Fault
 
@@ -43,7 +41,7 @@ class PostgresOffice:
             if self._held:
                 return bool(await self._ask(_STANDS))
             self._held = bool(await self._ask(_TAKE, self._key))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except DRIVER_ERRORS as error:
             self._drop()
             raise fault_of(error) or Fault(f"the database failed: {error}") from error
         except BaseException:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from processor.adapters.postgres.faults import fault_of
+from processor.adapters.postgres.faults import DRIVER_ERRORS, fault_of
 from processor.adapters.postgres.lineage import IDENTIFY, Identity, Lineage
 from processor.adapters.postgres.turns import Turns
 from processor.domain.errors import ConfigurationError, Unavailable
@@ -139,13 +139,7 @@ class Pool:
             try:
                 async with asyncio.timeout(_CLOSING_SECONDS):
                     await link.close()
-            except (
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-                OSError,
-                TimeoutError,
-            ):
+            except DRIVER_ERRORS:
                 link.terminate()
 
     async def take(self, lane: Priority) -> Link:
@@ -228,13 +222,7 @@ class Pool:
                 except BaseException:
                     raw.terminate()
                     raise
-        except (
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,  # the server died while it was being greeted
-            OSError,
-            ValueError,
-        ) as error:
+        except (*DRIVER_ERRORS, ValueError) as error:
             raise self._refusal(error) from error
         return Link(raw)
 

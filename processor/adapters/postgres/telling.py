@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from processor.adapters.postgres.faults import DRIVER_ERRORS
 from processor.domain.errors import ConfigurationError, Unavailable
 from processor.ports.ledger import Fault
 
@@ -53,7 +54,7 @@ def told(url: str) -> Iterator[None]:
         raise ConfigurationError(
             f"the database at {where(url)} has no tables of ours: run `processor migrate`"
         ) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DRIVER_ERRORS as error:
         raise ConfigurationError(
             f"PostgreSQL at {where(url)} refuses ({_first_line(error)}): mend JOBS_DATABASE"
         ) from error

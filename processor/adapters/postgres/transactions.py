@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from processor.adapters.postgres.faults import fault_of, sqlstate_of
+from processor.adapters.postgres.faults import DRIVER_ERRORS, fault_of, sqlstate_of
 from processor.adapters.postgres.lending import Gate, LentConnection
 from processor.adapters.postgres.sessions import SessionMaker
 from processor.domain.errors import TransactionMisused
@@ -148,9 +148,7 @@ class PostgresTransaction:
         try:
             await raw.execute("ROLLBACK; RESET ALL", timeout=_ROLLBACK_SECONDS)
             doubtful = self._is_unfit or self._gate.running > 0
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-            pass  # terminated below
-        except (OSError, TimeoutError):
+        except DRIVER_ERRORS:
             pass  # terminated below
         finally:
             self._give_back(doubtful=doubtful)
@@ -190,12 +188,7 @@ class PostgresTransaction:
             if sentence is not None:
                 raise TransactionMisused(sentence) from error
             raise fault_of(error) or error from error
-        except (
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-            OSError,
-            TimeoutError,
-        ) as error:
+        except DRIVER_ERRORS as error:
             raise self._lost() if raw.is_closed() else self._broken(error) from error
         return Answer.DONE
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from processor.adapters.postgres.faults import DRIVER_ERRORS
 from processor.adapters.postgres.pool import liveness
 from processor.domain.ids import JobId
 from processor.ports.cancelling import Wake
@@ -47,13 +48,7 @@ class PostgresWakes:
         while True:
             try:
                 await self._listen(heard, began)
-            except (
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-                OSError,
-                TimeoutError,
-            ) as error:
+            except DRIVER_ERRORS as error:
                 log.warning("wake-ups are not heard", because=str(error) or type(error).__name__)
             await asyncio.sleep(PAUSE)
 

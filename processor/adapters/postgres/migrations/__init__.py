@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from processor.adapters.postgres.faults import fault_of
+from processor.adapters.postgres.faults import DRIVER_ERRORS, fault_of
 from processor.domain.errors import ConfigurationError, ProcessorError, Unavailable
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def migrate(url: str) -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*DRIVER_ERRORS, ValueError) as error:
         raise _told(error) from error
     except DBAPIError as error:
         raise _told(error.__cause__ or error) from error
