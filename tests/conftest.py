@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="local",
         help="where tests find Kafka and PostgreSQL: started by themselves, or in containers",
     )
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and so would every process that a test starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(

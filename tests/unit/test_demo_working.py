@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,11 +41,14 @@ class Told(Watch):
         return self.dead
 
 
+SLEEP = "import time; time.sleep(1000)"
+
+
 class Sleepers(Children):
     """Starts processes that sleep, whatever is asked for."""
 
     async def start(self, name: str, *arguments: str) -> Child:
-        process = await asyncio.create_subprocess_exec("sleep", "1000")
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", SLEEP)
         child = Child(name, process, self._folder / name)
         self._children.append(child)
         return child
