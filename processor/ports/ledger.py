@@ -90,6 +90,10 @@ class Known:
     spilled: Mapping[int, Priority]
     """The most urgent lane in which an entity, among those asked for, has queued rows."""
 
+    def heads(self) -> dict[int, WaitingRow]:
+        """By entity the row that holds it."""
+        return {row.entity_key: row for row in self.waiting if row.holds}
+
 
 @dataclass(frozen=True, slots=True)
 class Flushed:

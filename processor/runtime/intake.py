@@ -136,12 +136,15 @@ class Intake:
     def _route(self, arrived: list[Delivery], known: Known) -> None:
         ended = by_job(known.ledger)
         waiting: dict[JobId, WaitingRow] = {row.job: row for row in known.waiting}
-        heads = {row.entity_key: row for row in known.waiting if row.holds}
+        heads = known.heads()
         for delivery in arrived:
             if not delivery.partition.open:
                 self._memory.forget(delivery)
                 continue
-            self._learn(delivery, heads.get(delivery.entity), known.spilled.get(delivery.entity))
+            entity = delivery.entity
+            self._lines.learn(
+                entity, delivery.partition, heads.get(entity), known.spilled.get(entity)
+            )
             end = settling_row(ended.get(delivery.record.job, ()), delivery.record.generation)
             row = waiting.get(delivery.record.job)
             if end is not None:
@@ -163,16 +166,6 @@ class Intake:
             self._queueing.queue([delivery])
         else:
             self._mailboxes.put(delivery.entity, delivery.lane, delivery.offset, delivery)
-
-    def _learn(self, delivery: Delivery, head: WaitingRow | None, spilled: Priority | None) -> None:
-        """Take over what an earlier owner left about an entity."""
-        entity, partition = delivery.entity, delivery.partition
-        if self._lines.knows(entity):
-            return
-        if head is not None and not self._lines.saw_end_of(head.job, head.generation):
-            self._lines.head(entity, partition, head.job)
-        if spilled is not None:
-            self._lines.queued(entity, partition, spilled)
 
     def _spill(self, lane: Priority, arrived: list[Delivery]) -> None:
         """Move an entity that fills half of a full lane, or more, out of the others' way."""

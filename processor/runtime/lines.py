@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from processor.domain.ids import JobId
     from processor.domain.mailbox import Mailboxes
+    from processor.ports.ledger import WaitingRow
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
 
@@ -68,6 +69,21 @@ class Lines:
         line.head = job
         line.loaded.discard(job)
         self._mailboxes.hold(entity)
+
+    def learn(
+        self,
+        entity: int,
+        partition: OwnedPartition,
+        head: WaitingRow | None,
+        spilled: Priority | None,
+    ) -> None:
+        """Take over what an earlier owner left about an entity, if nothing is known of it here."""
+        if self.knows(entity):
+            return
+        if head is not None and not self.saw_end_of(head.job, head.generation):
+            self.head(entity, partition, head.job)
+        if spilled is not None:
+            self.queued(entity, partition, spilled)
 
     def saw_end_of(self, job: JobId, generation: int) -> bool:
         """Whether a head ended here lately: a look-up that is older still shows it."""

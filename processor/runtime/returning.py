@@ -147,12 +147,17 @@ class Returning:
 
     async def _bring(self, rows: Sequence[Waiting], open_: dict[int, OwnedPartition]) -> None:
         """Those that have ended are published and removed; the others go into the mailboxes."""
-        known = await self._ledger.look_up([], [row.wait.job for row in rows], [])
-        ended = by_job(known.ledger)
+        behind = {row.wait.entity_key for row in rows if not row.wait.holds}
+        unknown = [entity for entity in behind if not self._lines.knows(entity)]
+        known = await self._ledger.look_up(open_, [row.wait.job for row in rows], unknown)
+        ended, heads = by_job(known.ledger), known.heads()
         for row in rows:
             partition = open_.get(row.partition)
             if partition is None or not partition.open:
                 continue
+            entity = row.wait.entity_key
+            if entity in behind:
+                self._lines.learn(entity, partition, heads.get(entity), known.spilled.get(entity))
             delivery = self._delivery(row, partition)
             if delivery is None:
                 continue

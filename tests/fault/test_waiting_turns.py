@@ -77,6 +77,22 @@ async def test_a_schedule_that_falls_due_does_not_go_before_what_was_spilled(typ
 
 
 @in_virtual_time
+async def test_a_schedule_that_falls_due_at_a_new_owner_waits_for_its_entitys_retry() -> None:
+    cluster = MemoryCluster(waiting_jobs())
+    first = cluster.start()
+    head = cluster.submit("flaky", "N1", b"3")
+    due = cluster.clock.now() + 1_000_000
+    behind = cluster.submit("nothing", "N1", not_before=due)
+    await cluster.until(lambda: states(cluster) == ["r", "s"])
+    await first.stopped()
+    second = cluster.start()
+    await cluster.until(lambda: is_over(cluster))
+    assert ended_at(cluster.outcome(head)) <= ended_at(cluster.outcome(behind))
+    await second.stopped()
+    check_waiting(cluster)
+
+
+@in_virtual_time
 async def test_a_schedule_falls_due_while_its_entity_waits_for_a_retry() -> None:
     cluster = MemoryCluster(waiting_jobs())
     worker = cluster.start()
