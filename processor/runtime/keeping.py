@@ -24,7 +24,7 @@ from processor.ports.ownership import Fence
 from processor.runtime.partition import OwnedPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from processor.ports.clock import Clock
     from processor.ports.membership import Membership
@@ -76,13 +76,17 @@ class Keeper:
         clock: Clock,
         holdings: Holdings,
         times: Times,
+        era: Callable[[], int],
     ) -> None:
+        """`era` counts how often the database turned out to be another one."""
         self._worker = worker
         self._membership = membership
         self._ownership = ownership
         self._clock = clock
         self._holds = holdings
         self._times = times
+        self._era_now = era
+        self._era = era()
         self.pulses = Pulses()
         self._wanted_since: dict[int, float] = {}
         self._leaving: dict[int, asyncio.Task[None]] = {}
@@ -107,10 +111,17 @@ class Keeper:
             log.warning("dropping a partition", partition=partition.number, because=why)
             self._drop(partition)
 
-    def doubt_everything(self, why: str) -> None:
-        """What is known of every partition may be void: the database is another one (H1)."""
-        for partition in list(self.owned.values()):
-            self.doubt(partition, why)
+    def compare_era(self) -> None:
+        """Doubt every partition if the database is another one: commits may be gone (H1).
+
+        Before each write of positions: where the restored row stands as we wrote it last, a
+        position past a commit that was lost would be taken.
+        """
+        era = self._era_now()
+        if era != self._era:
+            self._era = era
+            for partition in list(self.owned.values()):
+                self.doubt(partition, "the database is another one than before")
 
     async def run(self) -> None:
         """Follow the group until cancelled; raises `LogCut` where a position is not in the log."""
@@ -199,6 +210,7 @@ class Keeper:
 
     async def _advance(self) -> None:
         async with self._writing:
+            self.compare_era()
             partitions = {p.number: p for p in self.owned.values() if not p.lost}
             moves = [move for p in partitions.values() if (move := p.move()) is not None]
             if not moves:
@@ -249,6 +261,9 @@ class Keeper:
 
     async def _release(self, partition: OwnedPartition) -> bool:
         async with self._writing:
+            self.compare_era()
+            if partition.lost:
+                return False
             try:
                 return await self._ownership.release(partition.final_move())
             except Fault as fault:

@@ -65,7 +65,6 @@ class WorkerRuntime:
         self._world = world
         self._manner = manner
         self._threads = ThreadPoolExecutor(manner.slots, thread_name_prefix="handler")
-        self._era = world.era()
         memory = self._memory = Memory()
         self.dispatcher = Dispatcher(
             memory.mailboxes, manner.slots, self._attempt, self._may_dispatch, self._is_lane_held
@@ -121,6 +120,7 @@ class WorkerRuntime:
             world.clock,
             Holdings(memory, self._returning, self._fetchers, self.dispatcher, self._publisher),
             manner.times,
+            world.era,
         )
         self._heart = Heart(
             manner.worker,
@@ -175,7 +175,7 @@ class WorkerRuntime:
             self._manner.topics,
         )
         return [
-            self._heart.run(lambda: self._jobs, self._compare_era),
+            self._heart.run(lambda: self._jobs, self.keeper.compare_era),
             self.keeper.run(),
             self.keeper.write_positions(),
             self._flusher.run(),
@@ -217,12 +217,6 @@ class WorkerRuntime:
 
     def _is_lane_held(self, lane: Priority) -> bool:
         return self._holding.is_lane_held(lane)
-
-    def _compare_era(self) -> None:
-        era = self._world.era()
-        if era != self._era:
-            self._era = era
-            self.keeper.doubt_everything("the database is another one than before")
 
     def _doubt(self, partition: object, why: str) -> None:
         for owned in list(self.keeper.owned.values()):

@@ -1,4 +1,4 @@
-"""What is a server that dies while it is being greeted?"""
+"""What is a server that dies while it is being greeted, or that is another one than before?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import struct
 
 import pytest
 
+from processor.adapters.postgres.lineage import Identity
 from processor.adapters.postgres.pool import Pool
 from processor.domain.priority import Priority
 from processor.ports.ledger import Fault
@@ -50,3 +51,15 @@ async def test_a_server_that_dies_while_it_is_greeted_is_a_fault() -> None:
         with pytest.raises(Fault, match="the database failed"):
             await pool.take(Priority.NORMAL)
         await gone.wait()
+
+
+async def test_what_was_thought_out_before_a_failover_is_not_said_after_it(database: str) -> None:
+    async with Pool(database, 1) as pool:
+        link = await pool.take(Priority.NORMAL)
+        waits = asyncio.ensure_future(pool.take(Priority.NORMAL))
+        await asyncio.sleep(0)
+        pool.lineage.observe(Identity(1, 2, 3), 0)
+        pool.give_back(link)
+        with pytest.raises(Fault, match="another one"):
+            await waits
+        pool.give_back(await pool.take(Priority.NORMAL))

@@ -143,10 +143,18 @@ class Pool:
                 link.terminate()
 
     async def take(self, lane: Priority) -> Link:
-        """A connection, to be given back; waits for the lane's turn. Raises `Fault`."""
+        """A connection, to be given back; waits for the lane's turn. Raises `Fault`.
+
+        Also where the database turned out to be another one meanwhile: what is to be said on the
+        connection was thought out before that was known (H1).
+        """
+        era = self.lineage.era
         await self._turns.enter(lane)
         try:
             link = self._idle() or await self._connect()
+            if self.lineage.era != era:
+                link.terminate()
+                raise Fault("the database is another one than before")
         except BaseException:
             self._turns.leave(lane)
             raise
@@ -232,11 +240,8 @@ class Pool:
         assert found is not None  # noqa: S101 - a query without FROM rows cannot be empty
         identity = Identity(found["system_identifier"], found["timeline"], found["written"])
         self.lineage.observe(identity, at_least)
-        era = self.lineage.era
         if self._prepare:
             await raw.execute(self._prepare)
-        if self.lineage.era != era:
-            raise Fault("the database was replaced while it was connected to")
 
     def _refusal(self, error: Exception) -> Exception:
         where = _place(self._url)
