@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from processor.domain.priority import Priority
 
 
 class HoldKind(StrEnum):
@@ -41,6 +44,18 @@ class Hold:
     until: int | None = None
     """It ends by itself then."""
     mode: HoldMode = HoldMode.HELD
+
+
+def names_of(
+    type_: str, entity: str, tenant: str | None, lane: Priority
+) -> tuple[tuple[HoldKind, str], ...]:
+    """By what a job can be held, in the order in which holds are looked for."""
+    return (
+        (HoldKind.TYPE, type_),
+        (HoldKind.ENTITY, entity),
+        (HoldKind.TENANT, tenant or ""),
+        (HoldKind.LANE, lane.label),
+    )
 
 
 class Holds(Protocol):

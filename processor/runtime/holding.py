@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from processor.ports.holds import HoldKind
+from processor.ports.holds import HoldKind, names_of
 from processor.ports.ledger import Fault
 
 if TYPE_CHECKING:
@@ -51,18 +51,16 @@ class Holding:
         self._open: dict[int, Hold] = {}
         self._by_value: dict[tuple[HoldKind, str], Hold] = {}
         self._swept_at = clock.monotonic()
+        self.known = False
+        """The holds were read at least once: nothing may start before."""
 
     def match(self, record: SubmissionRecord, lane: Priority) -> Hold | None:
         """The hold that keeps a job from running."""
         by_value = self._by_value
         if not by_value:
             return None
-        return (
-            by_value.get((HoldKind.TYPE, record.type))
-            or by_value.get((HoldKind.ENTITY, record.entity))
-            or by_value.get((HoldKind.TENANT, record.tenant or ""))
-            or by_value.get((HoldKind.LANE, lane.label))
-        )
+        names = names_of(record.type, record.entity, record.tenant, lane)
+        return next((by_value[name] for name in names if name in by_value), None)
 
     def is_lane_held(self, lane: Priority) -> bool:
         """Whether a lane is neither read nor served."""
@@ -90,6 +88,8 @@ class Holding:
         gone = self._open.keys() - mine.keys()
         if mine != self._open:
             self._tell(mine)
+        if mine != self._open or not self.known:
+            self.known = True
             self._open = mine
             self._by_value = {(hold.kind, hold.value): hold for hold in mine.values()}
             self._changed()

@@ -213,7 +213,7 @@ class WorkerRuntime:
         await self._attempts.run(delivery)
 
     def _may_dispatch(self) -> bool:
-        return self.keeper.may_dispatch()
+        return self._holding.known and self.keeper.may_dispatch()
 
     def _is_lane_held(self, lane: Priority) -> bool:
         return self._holding.is_lane_held(lane)

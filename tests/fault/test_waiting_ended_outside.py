@@ -207,6 +207,23 @@ async def test_what_is_held_waits_until_it_is_released(kind: HoldKind, taken_ove
 
 
 @in_virtual_time
+async def test_nothing_that_is_held_runs_before_a_worker_has_read_the_holds() -> None:
+    cluster = MemoryCluster(waiting_jobs())
+    await MemoryHolds(cluster.database).hold(HoldKind.TYPE, "nothing", "ann", "look")
+    gate = Gate("holds.open")
+    held = cluster.submit("nothing", "N1")
+    worker = cluster.start(gate)
+    await gate.reached.wait()
+    await cluster.clock.sleep(10)
+    assert (held, 1) not in cluster.database.ledger
+    gate.open.set()
+    free = cluster.submit("effect", "N2")
+    await cluster.until(lambda: (free, 1) in cluster.database.ledger)
+    assert (held, 1) not in cluster.database.ledger
+    await worker.stopped()
+
+
+@in_virtual_time
 async def test_a_job_that_is_parked_while_its_hold_is_released_comes_back() -> None:
     cluster = MemoryCluster(waiting_jobs())
     holds = MemoryHolds(cluster.database)
