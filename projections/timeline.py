@@ -44,9 +44,14 @@ def describe(status: JobStatus) -> list[str]:
 
 
 def as_json(status: JobStatus) -> dict[str, Any]:
-    """Everything known, as JSON has it: times in ISO 8601 (UTC), the result parsed."""
+    """Everything known, as JSON has it: times in ISO 8601 (UTC), the result parsed.
+
+    Without a result there is no `result`: a handler that returned nothing has null.
+    """
     current = _plain(status.current)
     current["lane"] = status.current.lane.label
+    if status.result is None:
+        del current["result"]
     current["attempts"], current["runs"] = current.pop("attempt"), current.pop("run")
     return {
         "id": str(status.job_id),
@@ -55,6 +60,7 @@ def as_json(status: JobStatus) -> dict[str, Any]:
         "tenant": status.tenant,
         "batch": _plain(status.batch),
         **current,
+        "waits_for": status.waits_for,
         "as_of": _iso(status.as_of),
         "history": [_transition(one) for one in status.history],
     }
@@ -70,6 +76,8 @@ def _headline(status: JobStatus) -> str:
     }.get(job.state, "")
     if job.discarded:
         said += ", discarded"
+    if status.waits_for is not None:
+        said += f", waits for {status.waits_for}"
     if status.as_of is not None:
         said += f", as acknowledged at {_clock(status.as_of)}"
     return f"{status.job_id} {status.type or '(type not known yet)'} is {job.state}{said}"

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Final
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
 from processor.adapters.kafka.reader import KafkaReader
+from processor.adapters.postgres.holds import PostgresHolds
 from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.projection import PostgresProjections
-from processor.adapters.postgres.telling import TellingHistory
+from processor.adapters.postgres.telling import TellingHistory, told
+from processor.adapters.postgres.waiting_room import PostgresWaitingRoom
 from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.asking import Asker, places_of
+from processor.runtime.waiting_for import Reasons
 from projections.history import FoldedHistory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from processor.domain.status import JobStatus
     from processor.ports.codec import Codec
     from processor.ports.log import Place
     from processor.settings import Settings
@@ -52,5 +56,11 @@ def asker_over(settings: Settings, pool: Pool, codec: Codec, acknowledged: Ackno
             return {place: end for place, (_, end) in (await reader.bounds(places)).items()}
 
     history = FoldedHistory(PostgresProjections(pool), codec)
-    telling = TellingHistory(history, settings.need_database())
-    return Asker(telling, acknowledged, ends, SystemClock())
+    reasons = Reasons(PostgresWaitingRoom(pool), PostgresHolds(pool))
+    url = settings.need_database()
+
+    async def why(status: JobStatus) -> str | None:
+        with told(url):
+            return await reasons.of(status)
+
+    return Asker(TellingHistory(history, url), acknowledged, ends, SystemClock(), why=why)

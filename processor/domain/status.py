@@ -86,6 +86,9 @@ class JobStatus:
     history: tuple[Transition, ...]
     as_of: int | None = None
     """When the submission was acknowledged, where only the client's own word is known yet."""
+    waits_for: str | None = None
+    """What keeps it from running apart from its turn in its lane, in words: a hold, a handler,
+    its entity, an operator."""
 
     @property
     def state(self) -> State:

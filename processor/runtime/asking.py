@@ -7,6 +7,7 @@ submitted itself, else the ends of all lanes as they stood when it was asked.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import from_json
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from processor.ports.history import History
     from processor.runtime.acknowledged import Acknowledged
 
+    Why = Callable[[JobStatus], Awaitable[str | None]]
     Ends = Callable[[], Awaitable[Mapping[Place, int]]]
 
 PATIENCE: Final = 2.0
@@ -42,7 +44,10 @@ def places_of(topics: Topics, partitions: int) -> list[Place]:
 
 
 class Asker:
-    """Answers what became of a job; `ends` tells where the lanes end now."""
+    """Answers what became of a job.
+
+    `ends` tells where the lanes end now, `why` what a job waits for.
+    """
 
     def __init__(
         self,
@@ -52,7 +57,9 @@ class Asker:
         clock: Clock,
         *,
         patience: float = PATIENCE,
+        why: Why | None = None,
     ) -> None:
+        self._why = why
         self._history = history
         self._acknowledged = acknowledged
         self._ends = ends
@@ -66,7 +73,10 @@ class Asker:
         in time, the answer is `queued` and `as_of` says when that was true. Of any other job
         raises `JobNotFound`, or `Unavailable` where the history is too far behind to deny it.
         """
-        return await self._status(job, self._patience)
+        status = await self._status(job, self._patience)
+        if self._why is None:
+            return status
+        return replace(status, waits_for=await self._why(status))
 
     async def result(self, job: JobId, timeout: float) -> Any:  # noqa: ANN401 - whatever it returned
         """What the handler returned, once the job is complete.

@@ -157,6 +157,19 @@ def test_json_has_times_as_iso_ids_as_text_and_the_result_parsed() -> None:
     assert (started["index"], started["timeline"], completed["result"]) == (0, 1, {"a": [1]})
 
 
+def test_what_a_job_waits_for_is_told() -> None:
+    held = replace(status(QUEUED), waits_for="a handler of its type")
+    assert describe(held)[0].endswith("is queued, waits for a handler of its type")
+    assert as_json(held)["waits_for"] == "a handler of its type"
+    assert as_json(status(QUEUED))["waits_for"] is None
+
+
+def test_json_tells_a_result_that_is_none_from_none() -> None:
+    returned = as_json(status(QUEUED, events=(FIRST, Completed(AT, b"null"))))
+    assert returned["result"] is None
+    assert "result" not in as_json(status(QUEUED, events=(FIRST,)))
+
+
 def test_json_tells_an_error_with_its_fields_and_an_unknown_event_by_its_bytes() -> None:
     told = as_json(
         status(QUEUED, events=(Unknown("Paused", b"\x01"), Discarded(AT, "ann"), Unknown("", b"")))
