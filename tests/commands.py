@@ -135,20 +135,23 @@ class Commands:
 def commands(stack: Stack, name: str, folder: Path, partitions: int = 4) -> Iterator[Commands]:
     """A namespace and an empty database of one's own, neither migrated yet."""
     asyncio.run(_administer(stack, f'CREATE DATABASE "{name}"'))
+    database = urlsplit(stack.database)._replace(path=f"/{name}").geturl()
     try:
-        yield Commands(
-            {
-                "JOBS_KAFKA": stack.kafka,
-                "JOBS_DATABASE": urlsplit(stack.database)._replace(path=f"/{name}").geturl(),
-                "JOBS_NAMESPACE": name,
-                "JOBS_PARTITIONS": str(partitions),
-                "JOBS_REPLICATION": "1",
-                "JOBS_SESSION_TIMEOUT": "6",
-            },
-            folder,
-        )
+        yield Commands(variables_of(stack, database, name, partitions), folder)
     finally:
         asyncio.run(_administer(stack, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+def variables_of(stack: Stack, database: str, namespace: str, partitions: int) -> dict[str, str]:
+    """The environment that names a stack, a database and a namespace, as tests set them."""
+    return {
+        "JOBS_KAFKA": stack.kafka,
+        "JOBS_DATABASE": database,
+        "JOBS_NAMESPACE": namespace,
+        "JOBS_PARTITIONS": str(partitions),
+        "JOBS_REPLICATION": "1",
+        "JOBS_SESSION_TIMEOUT": "6",
+    }
 
 
 async def _administer(stack: Stack, statement: str) -> None:

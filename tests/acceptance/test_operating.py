@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,20 +13,17 @@ from processor import (
     AlreadyFinished,
     Client,
     DeadLetterNotFound,
-    JobId,
     Jobs,
-    JobStatus,
     Request,
     Retry,
     State,
     Submission,
-    Worker,
 )
-from processor.bootstrap.projecting import projecting
 from processor.domain.ids import dead_letter_id
 from processor.domain.priority import Priority
 from processor.local.stack import Stack
-from tests.commands import Commands, Ended, commands
+from tests.commands import Commands, commands
+from tests.inside import command, told, when, working
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -69,45 +63,11 @@ class Application:
         await asyncio.Event().wait()
 
 
-@asynccontextmanager
-async def working(run: Commands, application: Application) -> AsyncIterator[Client]:
-    async with (
-        projecting(run.settings),
-        Client.connect(run.settings) as client,
-        Worker(application.jobs, run.settings),
-    ):
-        yield client
-
-
-async def when(
-    client: Client, job: JobId, reached: Callable[[JobStatus], object], seconds: float = 60
-) -> JobStatus:
-    """A job's status as soon as that is so of it."""
-    async with asyncio.timeout(seconds):
-        while not reached(status := await client.status(job)):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
-    return status
-
-
-async def command(run: Commands, *words: str) -> Ended:
-    return await asyncio.to_thread(run, *words)
-
-
-async def told(run: Commands, *words: str) -> list[Any]:
-    """What a command says in JSON, line by line."""
-    ended = await command(run, *words, "--json")
-    assert ended.code == 0, ended
-    try:
-        return [json.loads(line) for line in ended.out.splitlines()]
-    except json.JSONDecodeError:
-        return [json.loads(ended.out)]
-
-
 async def test_a_dead_letter_is_found_shown_and_replayed_and_the_second_hears_who_was_first(
     run: Commands,
 ) -> None:
     application, tenant = Application(), secrets.token_hex(4)
-    async with working(run, application) as client:
+    async with working(run.settings, application.jobs) as client:
         job = await client.submit(Submission("skips", tenant=tenant, priority=Priority.LOW))
         await when(client, job, lambda status: status.state is State.FAILED)
         letter = str(dead_letter_id(job, 1))
@@ -137,7 +97,7 @@ async def test_a_dead_letter_is_found_shown_and_replayed_and_the_second_hears_wh
 
 async def test_many_are_replayed_by_a_filter_and_discarded_by_another(run: Commands) -> None:
     application, tenant = Application(), secrets.token_hex(4)
-    async with working(run, application) as client:
+    async with working(run.settings, application.jobs) as client:
         jobs = await client.submit([Submission("skips", tenant=tenant) for _ in range(40)])
         for job in jobs:
             await when(client, job, lambda status: status.state is State.FAILED)
@@ -154,7 +114,7 @@ async def test_many_are_replayed_by_a_filter_and_discarded_by_another(run: Comma
 
 async def test_the_client_replays_a_blocking_job_in_its_place_and_discards(run: Commands) -> None:
     application, entity = Application(), secrets.token_hex(4)
-    async with working(run, application) as client:
+    async with working(run.settings, application.jobs) as client:
         job = await client.submit(Submission("blocks", entity=entity))
         behind = await client.submit([Submission("works", entity=entity) for _ in range(3)])
         await when(client, job, lambda status: status.state is State.FAILED)
@@ -175,7 +135,7 @@ async def test_the_client_replays_a_blocking_job_in_its_place_and_discards(run: 
 
 async def test_a_running_job_and_one_that_nobody_has_seen_are_cancelled(run: Commands) -> None:
     application, entity = Application(), secrets.token_hex(4)
-    async with working(run, application) as client:
+    async with working(run.settings, application.jobs) as client:
         job = await client.submit(Submission("stays", entity=entity))
         behind = await client.submit(Submission("works", entity=entity))
         await application.running.wait()
@@ -191,36 +151,11 @@ async def test_a_running_job_and_one_that_nobody_has_seen_are_cancelled(run: Com
     async with Client.connect(run.settings) as client:
         unseen = await client.submit(Submission("works"))
         assert (await client.cancel(unseen, by="ada")).was is State.QUEUED
-    async with working(run, application) as client:
+    async with working(run.settings, application.jobs) as client:
         status = await when(client, unseen, lambda one: one.state is not State.QUEUED)
         assert status.state is State.CANCELLED
         await client.result(await client.submit(Submission("works")), timeout=60)
     assert unseen not in application.ran
-
-
-@pytest.mark.parametrize("kind", ["type", "entity", "tenant", "lane"])
-async def test_what_is_held_waits_over_a_restart_and_goes_on_when_released(
-    run: Commands, kind: str
-) -> None:
-    application, name = Application(), secrets.token_hex(4)
-    application.jobs.register(name, application.works)
-    value = "low" if kind == "lane" else name
-    submission = Submission(name, entity=name, tenant=name, priority=Priority.LOW)
-    held = await command(run, "hold", kind, value, "--by", "ada", "--because", "the gate")
-    assert held.out.startswith(f"{kind} {value} is held until it is released, since ")
-    async with working(run, application) as client:
-        job = await client.submit(submission)
-        other = await client.submit(Submission("works"))
-        await client.result(other, timeout=60)
-    async with working(run, application) as client:
-        await client.result(await client.submit(Submission("works")), timeout=60)
-        assert job not in application.ran
-        assert (await client.status(job)).state is State.QUEUED
-        (released,) = await told(run, "release", kind, value, "--because", "it is open")
-        assert released == {"kind": kind, "value": value, "released": True}
-        await client.result(job, timeout=60)
-    again = await command(run, "release", kind, value, "--because", "why")
-    assert again.refusal == f"no hold of {kind} {value} is open"
 
 
 @pytest.mark.parametrize(
