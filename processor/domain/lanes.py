@@ -26,18 +26,21 @@ class Shares:
         self._turn = 0
 
     def pick(self, ready: Sequence[bool | int]) -> int | None:
-        """The lane that may send one job now, among those that are ready; None where none is."""
+        """The lane that may send one job now, among those that are ready; None where none is.
+
+        Where none is, nobody loses what is left of his turn: so the shares hold also where places
+        become free one at a time.
+        """
+        if not any(ready):
+            return None
         held = self._credits
         turn = self._turn
-        for _ in range(len(held) + 1):
-            if ready[turn] and held[turn] > 0:
-                held[turn] -= 1
-                self._turn = turn
-                return turn
+        while not (ready[turn] and held[turn] > 0):
             turn = turn + 1 if turn + 1 < len(held) else 0
             held[turn] = self._weights[turn]
+        held[turn] -= 1
         self._turn = turn
-        return None
+        return turn
 
 
 def may_send(lane: int, running: Sequence[int], capacity: int) -> bool:

@@ -23,6 +23,16 @@ def test_the_lanes_have_their_shares_when_all_are_ready() -> None:
         assert counted[lane] == pytest.approx(1_000 * weight, rel=0.1)
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 32])
+def test_the_shares_hold_however_many_places_become_free_at_once(at_once: int) -> None:
+    shares, counted = Shares(), Counter[int | None]()
+    for _ in range(15_000 // at_once):
+        counted.update(picks(shares, at_once))
+        assert shares.pick((0, 0, 0, 0)) is None  # every place is taken
+    for lane, weight in zip(LANES, WEIGHTS, strict=True):
+        assert counted[lane] == pytest.approx(1_000 * weight, rel=0.02)
+
+
 def test_no_lane_waits_longer_than_a_round_of_all_others() -> None:
     served = picks(Shares(), 15_000)
     for lane in LANES:
