@@ -65,7 +65,7 @@ class Announcer:
         records = []
         for delivery in self._dispatcher.running.values():
             run = delivery.running
-            if run is not None and now - run.started.at >= SHOWN_AFTER and _news(run, now):
+            if run is not None and _runs_for(run, SHOWN_AFTER, now) and _news(run, now):
                 records.append(self._record(delivery, run, now))
         return records
 
@@ -82,14 +82,20 @@ class Announcer:
         now = self._clock.now()
         for delivery in list(self._dispatcher.running.values()):
             run = delivery.running
-            long = run is not None and now - run.started.at >= LONG
-            if run is None or not long or delivery.waits or not delivery.partition.open:
+            if run is None or not _runs_for(run, LONG, now):
+                continue
+            if delivery.waits or not delivery.partition.open:
                 continue
             if run.opening is None:
                 await self._recorder.outlast(delivery, lock=True)
             elif not run.opening.lock.locked():
                 async with run.opening.lock:
                     await self._recorder.outlast(delivery, lock=run.opening.transaction is None)
+
+
+def _runs_for(run: Run, least: int, now: int) -> bool:
+    """Whether its handler was called, so long ago: what is only being parked does not run."""
+    return run.called and now - run.started.at >= least
 
 
 def _news(run: Run, now: int) -> bool:

@@ -224,6 +224,27 @@ async def test_nothing_that_is_held_runs_before_a_worker_has_read_the_holds() ->
 
 
 @in_virtual_time
+@pytest.mark.parametrize("seconds", [1, 40])
+async def test_a_held_job_whose_parking_takes_long_is_not_said_to_run(seconds: float) -> None:
+    cluster = MemoryCluster(waiting_jobs())
+    holds = MemoryHolds(cluster.database)
+    await holds.hold(HoldKind.TYPE, "effect", "ann", "look")
+    gate = Gate("waiting_room.record")
+    worker = cluster.start(gate)
+    job = cluster.submit("effect", "N1")
+    await gate.reached.wait()
+    await cluster.clock.sleep(seconds)
+    gate.open.set()
+    await cluster.until(lambda: states(cluster) == ["h"])
+    assert cluster.lives(job) == []
+    await holds.release((HoldKind.TYPE, "effect"), "ann", "looked")
+    await cluster.until(lambda: is_over(cluster), within=5)
+    assert worker.calls.count("ownership.take") == 2, "nothing was doubted"
+    await worker.stopped()
+    check_waiting(cluster)
+
+
+@in_virtual_time
 async def test_a_job_that_is_parked_while_its_hold_is_released_comes_back() -> None:
     cluster = MemoryCluster(waiting_jobs())
     holds = MemoryHolds(cluster.database)
