@@ -57,8 +57,8 @@ async def test_a_held_type_entity_tenant_and_lane_each_wait_over_a_restart_and_g
     ready: Commands,
 ) -> None:
     ran = Ran()
-    for kind, value in HELD.items():
-        held = await command(ready, "hold", kind, value, *BECAUSE)
+    commands = [command(ready, "hold", *one, *BECAUSE) for one in HELD.items()]
+    for (kind, value), held in zip(HELD.items(), await asyncio.gather(*commands), strict=True):
         assert held.out.startswith(f"{kind} {value} is held until it is released, since ")
     async with working(ready.settings, ran.jobs) as client:
         jobs = {kind: await client.submit(one) for kind, one in SUBMISSIONS.items()}
@@ -127,7 +127,8 @@ async def test_a_job_that_is_parked_only_after_its_hold_was_released_goes_on(
             await command(ready, "release", "type", "held", *BECAUSE)
             await client.result(await client.submit(Submission("held", entity="F")), timeout=60)
             assert job not in ran.times
-            assert await database.fetchval("SELECT count(*) FROM jobs.waiting") == 0
+            parked = "SELECT count(*) FROM jobs.waiting WHERE job = $1"
+            assert await database.fetchval(parked, job) == 0
             await database.execute("SELECT pg_advisory_unlock($1)", entity_key(None, "E"))
             assert await client.result(job, timeout=90) is None
     finally:
