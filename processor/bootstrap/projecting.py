@@ -17,7 +17,7 @@ from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
 from processor.bootstrap.pruning import pruner
 from processor.bootstrap.topics import check_topics
-from processor.runtime.dead_letters import counting
+from processor.runtime.dead_letter_count import counting
 from processor.runtime.telemetry import MetricsService
 from projections.dead_letters import DeadLetterProjection
 from projections.history import HistoryProjection

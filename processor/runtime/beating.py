@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from processor.ports.ledger import Fault
+from processor.runtime.books import until_answered
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,14 +42,12 @@ class Heart:
 
     async def join(self, stop: asyncio.Event, types: Iterable[str]) -> None:
         """Be known before anything is taken over: a worker that nobody knows counts as dead."""
-        while not stop.is_set():
-            try:
+
+        async def join() -> None:
+            if not stop.is_set():
                 await self._workers.join(self._worker, self._release, tuple(types))
-            except Fault as fault:
-                log.warning("a worker waits for the database to start", because=str(fault))
-                await self._clock.sleep(self._every)
-            else:
-                return
+
+        await until_answered(self._clock, join)
 
     async def run(self, types: Callable[[], Iterable[str]], looked: Callable[[], None]) -> None:
         """Beat until cancelled; `looked` is called after each beat that was written."""

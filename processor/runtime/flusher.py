@@ -7,26 +7,21 @@ tokens of its partitions, and the winners are read back; only what stands is pub
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
-from processor.ports.ledger import Ending, Entry, Fault
+from processor.ports.ledger import Ending, Entry
+from processor.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from processor.ports.clock import Clock
-    from processor.ports.ledger import Flushed, Ledger
+    from processor.ports.ledger import Flushed
+    from processor.runtime.books import Books
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.settling import Settling
 
 MOST_AT_ONCE = 500
-PAUSE_AFTER_FAULT = 0.2
-
-log = structlog.get_logger(__name__)
 
 
 class _Ended(NamedTuple):
@@ -40,41 +35,29 @@ class Flusher:
 
     def __init__(
         self,
-        ledger: Ledger,
-        clock: Clock,
+        books: Books,
         settling: Settling,
         doubt: Callable[[OwnedPartition, str], None],
     ) -> None:
-        self._ledger = ledger
-        self._clock = clock
+        self._books = books
         self._settling = settling
         self._doubt = doubt
-        self._queue: list[_Ended] = []
-        self._arrived = asyncio.Event()
+        self._ended: Inbox[_Ended] = Inbox()
 
     def add(self, delivery: Delivery, body: bytes, *, follow_ups: bool) -> None:
         """Have a completion written; the delivery is settled or abandoned afterwards."""
-        self._queue.append(_Ended(delivery, delivery.entry(body), follow_ups))
-        self._arrived.set()
+        self._ended.put(_Ended(delivery, delivery.entry(body), follow_ups))
 
     async def run(self) -> None:
         """Flush until cancelled; what is not flushed then was never said to have happened."""
         while True:
-            await self._arrived.wait()
-            batch, self._queue = self._queue[:MOST_AT_ONCE], self._queue[MOST_AT_ONCE:]
-            if not self._queue:
-                self._arrived.clear()
+            batch = await self._ended.group(MOST_AT_ONCE)
             self._settle(batch, await self._flush(batch))
 
     async def _flush(self, batch: list[_Ended]) -> Flushed:
         fences = list({one.delivery.partition.fence: None for one in batch})
         entries = [one.entry for one in batch]
-        while True:
-            try:
-                return await self._ledger.flush(fences, entries)
-            except Fault as fault:
-                log.warning("the ledger does not answer; flushing again", because=str(fault))
-                await self._clock.sleep(PAUSE_AFTER_FAULT)
+        return await self._books.answer(lambda: self._books.ledger.flush(fences, entries))
 
     def _settle(self, batch: list[_Ended], flushed: Flushed) -> None:
         settling = self._settling

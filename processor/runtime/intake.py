@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from processor.ports.codec import UnknownSchema
-from processor.ports.ledger import Fault
-from processor.runtime.settled import by_job, settling_row
+from processor.runtime.ended import by_job, settling_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
-    from processor.ports.clock import Clock
-    from processor.ports.ledger import Known, Ledger, WaitingRow
+    from processor.ports.ledger import Known, WaitingRow
     from processor.ports.log import LogRecord
+    from processor.runtime.books import Books
     from processor.runtime.decoding import Decoder
     from processor.runtime.delivery import Delivery
     from processor.runtime.memory import Memory
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
     Read = Sequence[tuple[OwnedPartition, Sequence[LogRecord]]]
 
-PAUSE_AFTER_FAULT = 0.2
 SPILL_KEEPS = 32
 """Jobs that stay in memory of an entity that spills."""
 
@@ -57,8 +55,7 @@ class Intake:
         queueing: Queueing,
         replaying: Replaying,
         settling: Settling,
-        ledger: Ledger,
-        clock: Clock,
+        books: Books,
         wake: Callable[[], None],
         look_ahead: int,
     ) -> None:
@@ -69,8 +66,7 @@ class Intake:
         self._queueing = queueing
         self._replaying = replaying
         self._settling = settling
-        self._ledger = ledger
-        self._clock = clock
+        self._books = books
         self._wake = wake
         self._look_ahead = look_ahead
 
@@ -126,12 +122,8 @@ class Intake:
         partitions = list({delivery.partition.number for delivery in arrived})
         jobs = [delivery.record.job for delivery in arrived]
         entities = list({delivery.entity for delivery in arrived})
-        while True:
-            try:
-                return await self._ledger.look_up(partitions, jobs, entities)
-            except Fault as fault:
-                log.warning("the ledger does not answer; looking up again", because=str(fault))
-                await self._clock.sleep(PAUSE_AFTER_FAULT)
+        ledger = self._books.ledger
+        return await self._books.answer(lambda: ledger.look_up(partitions, jobs, entities))
 
     def _route(self, arrived: list[Delivery], known: Known) -> None:
         ended = by_job(known.ledger)
@@ -160,7 +152,7 @@ class Intake:
 
     def _line_up(self, delivery: Delivery) -> None:
         record = delivery.record
-        if record.not_before is not None and record.not_before > self._clock.now():
+        if record.not_before is not None and record.not_before > self._books.clock.now():
             self._queueing.schedule(delivery)
         elif self._lines.must_queue(delivery.entity, delivery.lane):
             self._queueing.queue([delivery])

@@ -17,8 +17,10 @@ from processor.domain.dead_letter import job_failed
 from processor.domain.ids import partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.submission import trace_headers
-from processor.ports.ledger import Ending, Fault
+from processor.ports.ledger import Ending
 from processor.ports.log import Append, LogFailure, Place
+from processor.runtime.books import until_answered
+from processor.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,8 +87,7 @@ class Publisher:
         self._topics = topics
         self._partitions = partitions
         self._on_done = on_done
-        self._queue: list[Publication] = []
-        self._arrived = asyncio.Event()
+        self._publications: Inbox[Publication] = Inbox()
         self._free = asyncio.Semaphore(AT_ONCE)
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -94,8 +95,7 @@ class Publisher:
 
     def publish(self, publication: Publication) -> None:
         """Have an outcome published that is durable; its record is done afterwards."""
-        self._queue.append(publication)
-        self._arrived.set()
+        self._publications.put(publication)
         self._idle.clear()
 
     async def drained(self) -> None:
@@ -106,11 +106,8 @@ class Publisher:
         """Publish until cancelled; what is not acknowledged then is published by the next owner."""
         async with asyncio.TaskGroup() as appends:
             while True:
-                await self._arrived.wait()
                 await self._free.acquire()
-                batch, self._queue = self._queue[:MOST_AT_ONCE], self._queue[MOST_AT_ONCE:]
-                if not self._queue:
-                    self._arrived.clear()
+                batch = await self._publications.group(MOST_AT_ONCE)
                 self._under_way += 1
                 appends.create_task(self._append(batch))
 
@@ -130,7 +127,7 @@ class Publisher:
         await self._allow(batch)
         self._free.release()
         self._under_way -= 1
-        if not self._queue and not self._under_way:
+        if self._publications.empty and not self._under_way:
             self._idle.set()
         self._on_done()
 
@@ -142,14 +139,8 @@ class Publisher:
                 one.delivery.done()
             elif one.after is After.ROW:
                 rows.append((record.job, record.generation))
-        while rows:
-            try:
-                await self._sweeping.remove(rows)
-            except Fault as fault:
-                log.warning("rows that are done are not removed yet", because=str(fault))
-                await self._clock.sleep(PAUSE_AFTER_FAILURE)
-            else:
-                return
+        if rows:
+            await until_answered(self._clock, lambda: self._sweeping.remove(rows))
 
     def _records(self, one: Publication) -> list[Append]:
         delivery = one.delivery

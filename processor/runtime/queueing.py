@@ -7,21 +7,17 @@ rows are not brought back, so that none overtakes it.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
-from processor.ports.ledger import Answer, Fault
+from processor.ports.ledger import Answer
 from processor.ports.waiting_room import WaitingState
+from processor.runtime.inbox import Inbox
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from processor.ports.clock import Clock
-    from processor.ports.ledger import Ledger
-    from processor.ports.waiting_room import WaitingRoom
+    from processor.runtime.books import Books
     from processor.runtime.delivery import Delivery
     from processor.runtime.memory import Memory
     from processor.runtime.partition import OwnedPartition
@@ -29,9 +25,6 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 200
 PAUSE_WHEN_BUSY = 0.1
-PAUSE_AFTER_FAULT = 0.2
-
-log = structlog.get_logger(__name__)
 
 
 class _Arrival(NamedTuple):
@@ -44,33 +37,26 @@ class Queueing:
 
     def __init__(
         self,
-        room: WaitingRoom,
-        ledger: Ledger,
-        clock: Clock,
+        books: Books,
         memory: Memory,
         settling: Settling,
         doubt: Callable[[OwnedPartition, str], None],
     ) -> None:
-        self._room = room
-        self._ledger = ledger
-        self._clock = clock
+        self._books = books
         self._memory = memory
         self._settling = settling
         self._doubt = doubt
-        self._queue: list[_Arrival] = []
-        self._arrived = asyncio.Event()
+        self._arrivals: Inbox[_Arrival] = Inbox()
 
     def queue(self, deliveries: Iterable[Delivery]) -> None:
         """Have jobs wait for their entity's turn."""
         behind = list(deliveries)
         self._memory.lines.writing(behind)
-        self._queue += [_Arrival(one, WaitingState.QUEUED) for one in behind]
-        self._arrived.set()
+        self._arrivals.put(*(_Arrival(one, WaitingState.QUEUED) for one in behind))
 
     def schedule(self, delivery: Delivery) -> None:
         """Have a job wait for the time before which it may not start; its entity does not."""
-        self._queue.append(_Arrival(delivery, WaitingState.SCHEDULED))
-        self._arrived.set()
+        self._arrivals.put(_Arrival(delivery, WaitingState.SCHEDULED))
 
     def carry(self, running: Delivery) -> None:
         """A row carries this job while it runs, and holds its entity."""
@@ -97,15 +83,10 @@ class Queueing:
     async def run(self) -> None:
         """Write until cancelled; what is not written then comes again with its record."""
         while True:
-            await self._arrived.wait()
-            batch, self._queue = self._queue[:MOST_AT_ONCE], self._queue[MOST_AT_ONCE:]
-            if not self._queue:
-                self._arrived.clear()
-            busy = await self._write(batch)
+            busy = await self._write(await self._arrivals.group(MOST_AT_ONCE))
             if busy:
-                await self._clock.sleep(PAUSE_WHEN_BUSY)
-                self._queue = busy + self._queue
-                self._arrived.set()
+                await self._books.clock.sleep(PAUSE_WHEN_BUSY)
+                self._arrivals.put_back(busy)
 
     async def _write(self, batch: list[_Arrival]) -> list[_Arrival]:
         """Write a batch; what met a busy lock is returned to be written again."""
@@ -135,12 +116,8 @@ class Queueing:
             for one in arrivals
             if self._memory.mailboxes.is_out(one.delivery.entity)
         }
-        while True:
-            try:
-                return await self._room.enqueue(partition.fence, waits, locked=locked)
-            except Fault as fault:
-                log.warning("the waiting room does not answer", because=str(fault))
-                await self._clock.sleep(PAUSE_AFTER_FAULT)
+        room = self._books.room
+        return await self._books.answer(lambda: room.enqueue(partition.fence, waits, locked=locked))
 
     async def _take(self, one: _Arrival, answer: Answer) -> None:
         delivery = one.delivery
@@ -148,23 +125,13 @@ class Queueing:
         if answer is Answer.DONE:
             delivery.carried(1)
         elif answer is Answer.SETTLED:
-            await self._settle(delivery)
+            row = await self._books.end_of(delivery)
+            if row is not None:
+                self._settling.republish(delivery, row)
         else:
             self._doubt(delivery.partition, f"an arrival was answered {answer.name.lower()}")
         if one.state is WaitingState.QUEUED:
             self._memory.lines.written(delivery)
-
-    async def _settle(self, delivery: Delivery) -> None:
-        while True:
-            try:
-                row = await self._ledger.row(delivery.record.job, delivery.record.generation)
-            except Fault as fault:
-                log.warning("the ledger does not answer", because=str(fault))
-                await self._clock.sleep(PAUSE_AFTER_FAULT)
-                continue
-            if row is not None:
-                self._settling.republish(delivery, row)
-            return
 
 
 def _due_at(delivery: Delivery, state: WaitingState) -> int | None:

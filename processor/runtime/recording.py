@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from processor.ports.ledger import Answer, Ending, Fault
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.waits import wait_of
@@ -13,18 +11,14 @@ from processor.runtime.waits import wait_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from processor.ports.clock import Clock
-    from processor.ports.ledger import Ledger, LedgerRow
-    from processor.ports.waiting_room import Wait, WaitingRoom
+    from processor.ports.waiting_room import Wait
+    from processor.runtime.books import Books
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.queueing import Queueing
     from processor.runtime.settling import Settling
 
-PAUSE = 0.05
-LONGEST_PAUSE = 2.0
-
-log = structlog.get_logger(__name__)
+PAUSE_BEFORE_A_LATER_GENERATION = 2.0
 
 
 class Recorder:
@@ -32,16 +26,12 @@ class Recorder:
 
     def __init__(
         self,
-        ledger: Ledger,
-        room: WaitingRoom,
-        clock: Clock,
+        books: Books,
         queueing: Queueing,
         settling: Settling,
         doubt: Callable[[OwnedPartition, str], None],
     ) -> None:
-        self._ledger = ledger
-        self._room = room
-        self._clock = clock
+        self._books = books
         self._queueing = queueing
         self._settling = settling
         self._doubt = doubt
@@ -50,7 +40,7 @@ class Recorder:
         """Record a failure for good; settles the delivery, or abandons it where it is not ours."""
 
         async def write() -> Answer:
-            return await self._ledger.fail(
+            return await self._books.ledger.fail(
                 delivery.partition.fence, delivery.entity, delivery.entry(body), delivery.revision
             )
 
@@ -98,16 +88,16 @@ class Recorder:
     async def database_answers(self) -> bool:
         """Whether the database answers to others: then what fails is not it."""
         try:
-            await self._ledger.look_up([], [], [])
+            await self._books.ledger.look_up([], [], [])
         except Fault:
             return False
         return True
 
     async def settle_as_found(self, delivery: Delivery) -> None:
         """Settle a job that the ledger says has ended already."""
-        row = await self._winner(delivery)
+        row = await self._books.end_of(delivery)
         if row is None:  # it waits under a later generation: no hurry, and no hot loop
-            await self._clock.sleep(LONGEST_PAUSE)
+            await self._books.clock.sleep(PAUSE_BEFORE_A_LATER_GENERATION)
             self._settling.give_back(delivery)
         else:
             self._settling.settle_as(delivery, row)
@@ -118,13 +108,15 @@ class Recorder:
     async def _record(
         self, delivery: Delivery, wait: Wait, *, died: bytes | None = None, lock: bool = True
     ) -> Answer:
-        return await self._room.record(
+        return await self._books.room.record(
             delivery.partition.fence, wait, delivery.revision, died=died, lock=lock
         )
 
     async def _is_written(self, delivery: Delivery, write: Callable[[], Awaitable[Answer]]) -> bool:
         """Write until it is answered; deals with every answer but DONE."""
-        answer = await self._answered(delivery, write)
+        answer = await self._books.answer(
+            write, again=lambda it: it is Answer.BUSY and delivery.partition.open
+        )
         if answer is Answer.DONE:
             return True
         if answer is Answer.SETTLED:
@@ -134,23 +126,10 @@ class Recorder:
             self._settling.abandon(delivery)
         return False
 
-    async def _answered(self, delivery: Delivery, write: Callable[[], Awaitable[Answer]]) -> Answer:
-        pause = PAUSE
-        while True:
-            try:
-                answer = await write()
-            except Fault as fault:
-                log.warning("the database does not answer; recording again", because=str(fault))
-            else:
-                if answer is not Answer.BUSY or not delivery.partition.open:
-                    return answer
-            await self._clock.sleep(pause)
-            pause = min(LONGEST_PAUSE, pause * 2)
-
     async def _is_carried(self, delivery: Delivery) -> bool:
         """Whether the row stands as this worker alone can have written it, under its token."""
         record = delivery.record
-        known = await self._ledger.look_up([], [record.job], [])
+        known = await self._books.ledger.look_up([], [record.job], [])
         return any(
             (row.generation, row.revision, row.state)
             == (record.generation, delivery.revision + 1, WaitingState.RUNNING)
@@ -159,13 +138,5 @@ class Recorder:
         )
 
     async def _is_its_end(self, delivery: Delivery, body: bytes) -> bool:
-        row = await self._winner(delivery)
+        row = await self._books.end_of(delivery)
         return row is not None and row.body == body
-
-    async def _winner(self, delivery: Delivery) -> LedgerRow | None:
-        while True:
-            try:
-                return await self._ledger.row(delivery.record.job, delivery.record.generation)
-            except Fault as fault:
-                log.warning("the ledger does not answer; reading again", because=str(fault))
-                await self._clock.sleep(LONGEST_PAUSE)

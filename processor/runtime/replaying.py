@@ -7,28 +7,22 @@ H37). Only when that is durable may the position pass the command.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
-from processor.ports.ledger import Answer, Fault
+from processor.ports.ledger import Answer
+from processor.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from processor.ports.clock import Clock
-    from processor.ports.ledger import Ledger
-    from processor.ports.waiting_room import WaitingRoom
+    from processor.runtime.books import Books
     from processor.runtime.delivery import Delivery
     from processor.runtime.memory import Memory
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.settling import Settling
 
+MOST_AT_ONCE = 200
 PAUSE_WHEN_BUSY = 0.1
-PAUSE_AFTER_FAULT = 0.2
-
-log = structlog.get_logger(__name__)
 
 
 class _Command(NamedTuple):
@@ -41,38 +35,29 @@ class Replaying:
 
     def __init__(
         self,
-        room: WaitingRoom,
-        ledger: Ledger,
-        clock: Clock,
+        books: Books,
         memory: Memory,
         settling: Settling,
         doubt: Callable[[OwnedPartition, str], None],
     ) -> None:
-        self._room = room
-        self._ledger = ledger
-        self._clock = clock
+        self._books = books
         self._memory = memory
         self._settling = settling
         self._doubt = doubt
-        self._queue: list[_Command] = []
-        self._arrived = asyncio.Event()
+        self._commands: Inbox[_Command] = Inbox()
 
     def take(self, delivery: Delivery, arrive: Callable[[Delivery], None]) -> None:
         """Have a command obeyed; where no row blocks it is handed to `arrive` as any other job."""
-        self._queue.append(_Command(delivery, arrive))
-        self._arrived.set()
+        self._commands.put(_Command(delivery, arrive))
 
     async def run(self) -> None:
         """Obey until cancelled; what is not obeyed then comes again with its record."""
         while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            commands, self._queue = self._queue, []
+            commands = await self._commands.group(MOST_AT_ONCE)
             busy = [one for one in commands if not await self._is_obeyed(one)]
             if busy:
-                await self._clock.sleep(PAUSE_WHEN_BUSY)
-                self._queue = busy + self._queue
-                self._arrived.set()
+                await self._books.clock.sleep(PAUSE_WHEN_BUSY)
+                self._commands.put_back(busy)
 
     async def _is_obeyed(self, command: _Command) -> bool:
         """Whether it was answered; False where the entity is busy."""
@@ -80,16 +65,9 @@ class Replaying:
         if not delivery.partition.open:
             self._memory.forget(delivery)
             return True
-        try:
-            answer = await self._replay(delivery)
-            if answer is Answer.SETTLED:
+        match await self._books.answer(lambda: self._replay(delivery)):
+            case Answer.SETTLED:
                 await self._settle(delivery)
-                return True
-        except Fault as fault:
-            log.warning("the waiting room does not answer", because=str(fault))
-            await self._clock.sleep(PAUSE_AFTER_FAULT)
-            return False
-        match answer:
             case Answer.DONE:
                 # Its row comes back by its time, which is now.
                 self._memory.forget(delivery)
@@ -106,12 +84,12 @@ class Replaying:
 
     async def _replay(self, delivery: Delivery) -> Answer:
         record = delivery.record
-        return await self._room.replay_in_place(
+        return await self._books.room.replay_in_place(
             delivery.partition.fence, delivery.entity, record.job, record.generation, delivery.value
         )
 
     async def _settle(self, delivery: Delivery) -> None:
-        row = await self._ledger.row(delivery.record.job, delivery.record.generation)
+        row = await self._books.end_of(delivery)
         self._memory.forget(delivery)
         if row is not None:
             self._settling.republish(delivery, row, holds=True)

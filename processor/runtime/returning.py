@@ -7,6 +7,7 @@ fetch cursor is past its place, so that nothing read later stands before it (H32
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,10 +17,11 @@ from processor.domain.outcome import Outcome
 from processor.domain.priority import Priority
 from processor.domain.submission import SubmissionRecord
 from processor.ports.codec import Undecodable, UnknownSchema
-from processor.ports.ledger import Answer, Fault
+from processor.ports.ledger import Answer
 from processor.ports.waiting_room import WaitingState
+from processor.runtime.books import until_answered
 from processor.runtime.delivery import Delivery
-from processor.runtime.settled import by_job, settling_row
+from processor.runtime.ended import by_job, settling_row
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
@@ -87,11 +89,7 @@ class Returning:
     async def by_time(self) -> None:
         """Bring back what is due, and sweep, until cancelled."""
         while True:
-            try:
-                await self._look()
-            except Fault as fault:
-                log.warning("the waiting room does not answer", because=str(fault))
-                await self._clock.sleep(TICK * 5)
+            await until_answered(self._clock, self._look)
             await self._clock.sleep(TICK)
 
     async def by_turn(self) -> None:
@@ -99,19 +97,8 @@ class Returning:
         while True:
             await self._lines.hunger.wait()
             for entity, partition in self._lines.hungry().items():
-                if partition.open:
-                    await self._load_until_answered(entity, partition)
+                await until_answered(self._clock, partial(self._load_if_open, entity, partition))
             self._settling.wake()
-
-    async def _load_until_answered(self, entity: int, partition: OwnedPartition) -> None:
-        while partition.open:
-            try:
-                await self._load(entity, partition)
-            except Fault as fault:
-                log.warning("the waiting room does not answer", because=str(fault))
-                await self._clock.sleep(TICK * 5)
-            else:
-                return
 
     async def _look(self) -> None:
         open_ = {number: one for number, one in self._owned().items() if one.open}
@@ -191,6 +178,10 @@ class Returning:
         answer = await self._room.record(due.partition.fence, wait, due.revision, lock=not own)
         if answer is Answer.DONE and due.partition.open:
             self._lines.queued(due.entity, due.partition, due.lane)
+
+    async def _load_if_open(self, entity: int, partition: OwnedPartition) -> None:
+        if partition.open:
+            await self._load(entity, partition)
 
     async def _load(self, entity: int, partition: OwnedPartition) -> None:
         rows = await self._room.queue(partition.number, entity, OF_ONE_ENTITY)

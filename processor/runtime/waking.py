@@ -10,27 +10,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import structlog
-
-from processor.ports.ledger import Fault
-from processor.runtime.settled import by_job, settling_row
+from processor.runtime.ended import by_job, settling_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from processor.domain.ids import JobId
     from processor.ports.cancelling import Wake, Wakes
-    from processor.ports.clock import Clock
-    from processor.ports.ledger import Ledger, LedgerRow
+    from processor.ports.ledger import LedgerRow
+    from processor.runtime.books import Books
     from processor.runtime.delivery import Delivery
     from processor.runtime.dispatcher import Dispatcher
     from processor.runtime.memory import Memory
     from processor.runtime.settling import Settling
 
 AT_ONCE = 2_000
-PAUSE_AFTER_FAULT = 0.5
-
-log = structlog.get_logger(__name__)
 
 
 class Waking:
@@ -39,8 +33,7 @@ class Waking:
     def __init__(
         self,
         wakes: Wakes,
-        ledger: Ledger,
-        clock: Clock,
+        books: Books,
         memory: Memory,
         dispatcher: Dispatcher,
         settling: Settling,
@@ -48,8 +41,7 @@ class Waking:
     ) -> None:
         """`look_soon` has rows looked at that were woken and are not in memory (H36)."""
         self._wakes = wakes
-        self._ledger = ledger
-        self._clock = clock
+        self._books = books
         self._memory = memory
         self._dispatcher = dispatcher
         self._settling = settling
@@ -102,9 +94,5 @@ class Waking:
             self._settling.republish(delivery, row)
 
     async def _rows(self, jobs: list[JobId]) -> list[LedgerRow]:
-        while True:
-            try:
-                return (await self._ledger.look_up([], jobs, [])).ledger
-            except Fault as fault:
-                log.warning("the ledger does not answer; looking again", because=str(fault))
-                await self._clock.sleep(PAUSE_AFTER_FAULT)
+        known = await self._books.answer(lambda: self._books.ledger.look_up([], jobs, []))
+        return known.ledger

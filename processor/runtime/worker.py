@@ -23,6 +23,7 @@ from processor.runtime.announcing import Announcer
 from processor.runtime.attempt import Attempts, Collaborators, Identity
 from processor.runtime.backlog import watch
 from processor.runtime.beating import Heart
+from processor.runtime.books import Books
 from processor.runtime.calling import Caller, Desk
 from processor.runtime.decoding import Decoder
 from processor.runtime.dispatcher import Dispatcher
@@ -82,13 +83,11 @@ class WorkerRuntime:
         )
         self._observer = Observer(manner.topics, world.clock, world.metrics, world.tracing)
         settling = Settling(memory, self._publisher, wake, self._observer)
-        self._flusher = Flusher(world.ledger, world.clock, settling, self._doubt)
-        writing = (world.room, world.ledger, world.clock, memory, settling, self._doubt)
-        self._queueing = Queueing(*writing)
-        self._replaying = Replaying(*writing)
-        self._recorder = Recorder(
-            world.ledger, world.room, world.clock, self._queueing, settling, self._doubt
-        )
+        books = self._books = Books(world.ledger, world.room, world.clock)
+        self._flusher = Flusher(books, settling, self._doubt)
+        self._queueing = Queueing(books, memory, settling, self._doubt)
+        self._replaying = Replaying(books, memory, settling, self._doubt)
+        self._recorder = Recorder(books, self._queueing, settling, self._doubt)
         self._returning = Returning(
             world.room,
             world.ledger,
@@ -104,8 +103,7 @@ class WorkerRuntime:
         )
         self._waking = Waking(
             world.wakes,
-            world.ledger,
-            world.clock,
+            books,
             memory,
             self.dispatcher,
             settling,
@@ -258,8 +256,7 @@ class WorkerRuntime:
             self._queueing,
             self._replaying,
             settling,
-            world.ledger,
-            world.clock,
+            self._books,
             self.dispatcher.wake,
             manner.look_ahead.jobs,
         )

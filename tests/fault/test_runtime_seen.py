@@ -27,7 +27,7 @@ from processor.ports.log import LogFailure, Place
 from processor.ports.projection import Batch, Closing, LetterRow
 from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.client import Client
-from processor.runtime.dead_letters import counting
+from processor.runtime.dead_letter_count import counting
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
