@@ -130,11 +130,14 @@ class Mailboxes(Generic[T]):
             del box.lines[lane]
         return job
 
-    def give_back(self, entity: int, lane: int, place: int, job: T) -> None:
-        """Put a job that was taken back where it was."""
+    def give_back(self, entity: int, lane: int, place: int, job: T, *, leads: bool) -> None:
+        """Put a job that was taken back where it was; `leads` if it is its entity's head.
+
+        Another one's head may have come meanwhile: then it waits behind that one.
+        """
         box = self._boxes[entity]
         box.out = False
-        if box.held:
+        if leads:
             self.lead(entity, lane, job)
         else:
             self.put(entity, lane, place, job)

@@ -68,7 +68,7 @@ class MailboxMachine(RuleBasedStateMachine):
 
     @rule(entity=entities, lane=lanes, place=places)
     def lead(self, entity: int, lane: int, place: int) -> None:
-        if entity in self.out or entity in self.heads:
+        if entity in self.heads:
             return
         self.held.add(entity)
         self.heads[entity] = self.letter(entity, lane, place)
@@ -109,11 +109,12 @@ class MailboxMachine(RuleBasedStateMachine):
     def give_back(self, data: st.DataObject) -> None:
         entity = data.draw(st.sampled_from(sorted(self.out)))
         letter = self.out.pop(entity)
-        if entity in self.held:
+        leads = entity in self.held - self.heads.keys() and data.draw(st.booleans())
+        if leads:
             self.heads[entity] = letter
         else:
             self.waiting.append(letter)
-        self.boxes.give_back(entity, letter.lane, letter.place, letter)
+        self.boxes.give_back(entity, letter.lane, letter.place, letter, leads=leads)
 
     @rule(entity=entities, lane=st.none() | lanes, keep=st.integers(0, 2))
     def withdraw(self, entity: int, lane: int | None, keep: int) -> None:

@@ -50,7 +50,20 @@ def test_a_job_given_back_is_the_next_of_its_entity() -> None:
     boxes.put(ANN, 2, 8, "first")
     boxes.put(ANN, 2, 9, "second")
     assert boxes.take(2) == "first"
-    boxes.give_back(ANN, 2, 1, "first")
+    boxes.give_back(ANN, 2, 1, "first", leads=False)
+    assert boxes.take(2) == "first"
+
+
+def test_a_job_given_back_waits_behind_a_head_that_came_meanwhile() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    boxes.put(ANN, 2, 8, "first")
+    assert boxes.take(2) == "first"
+    boxes.lead(ANN, 1, "head")
+    boxes.give_back(ANN, 2, 8, "first", leads=False)
+    assert boxes.take(1) == "head"
+    boxes.release(ANN)
+    assert boxes.ready == [0, 0, 0, 0]
+    boxes.free(ANN)
     assert boxes.take(2) == "first"
 
 
