@@ -158,7 +158,8 @@ class Sweeping(Protocol):
     async def remove(self, rows: Collection[tuple[JobId, int]]) -> None:
         """Delete rows (job, generation) whose outcome is acknowledged.
 
-        What is not settled stays, a blocking row until a later generation is in the ledger.
+        What is not settled stays: a blocking row until a later generation is in the ledger, and
+        time alone does not bring it back any more.
         """
         ...
 

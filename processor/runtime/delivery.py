@@ -40,6 +40,7 @@ class Delivery:
         "running",
         "runs",
         "settled",
+        "told",
         "value",
         "waiting_since",
     )
@@ -78,6 +79,8 @@ class Delivery:
         """Somebody cancelled the job: its attempt is stopped and what the ledger says is told."""
         self.settled = False
         """Its end is durable, or this worker has no more to do with it."""
+        self.told = False
+        """Its end is acknowledged in the journal, and its row was removed or laid to rest."""
         self.corrupt: ErrorDetail | None = None
         """Set for a record that could not be decoded."""
         self.faults = 0

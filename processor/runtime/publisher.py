@@ -141,6 +141,8 @@ class Publisher:
                 rows.append((record.job, record.generation))
         if rows:
             await until_answered(self._clock, lambda: self._sweeping.remove(rows))
+        for one in batch:
+            one.delivery.told = True
 
     def _records(self, one: Publication) -> list[Append]:
         delivery = one.delivery

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from processor.runtime.settling import Settling
 
 PAUSE_BEFORE_A_LATER_GENERATION = 2.0
+UNTOLD_FOR = 30.0
+"""Seconds after which a death is published again whose row was not laid to rest."""
 
 
 class Recorder:
@@ -49,7 +51,9 @@ class Recorder:
 
     async def block(self, delivery: Delivery, body: bytes) -> None:
         """Record a failure for good that keeps its entity until an operator decides."""
-        wait = wait_of(delivery, WaitingState.BLOCKING, body=body)
+        # No record comes again of what waits already: after a death here the row itself does.
+        due_in = UNTOLD_FOR if delivery.waits else None
+        wait = wait_of(delivery, WaitingState.BLOCKING, body=body, due_in=due_in)
 
         async def write() -> Answer:
             answer = await self._record(delivery, wait, died=body)

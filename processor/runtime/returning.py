@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
-    from processor.ports.ledger import Ledger
+    from processor.ports.ledger import Ledger, LedgerRow
     from processor.ports.waiting_room import Room, Waiting
+    from processor.runtime.delivery import Name
     from processor.runtime.memory import Memory
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.settling import Settling
@@ -74,6 +75,8 @@ class Returning:
         self._known_types = frozenset(types())
         self._fresh: set[int] = set()
         self._deferred: dict[int, OwnedPartition] = {}
+        self._untold: dict[Name, Delivery] = {}
+        """Ends that are being published again; until then their rows stay due."""
         self._unreadable: set[tuple[object, int]] = set()
         self._swept_at = -SWEEP_EVERY
 
@@ -113,6 +116,7 @@ class Returning:
         if now - self._swept_at >= SWEEP_EVERY:
             self._swept_at = now
             await self._sweep(open_)
+        self._untold = {name: one for name, one in self._untold.items() if not one.told}
         self._settling.wake()
 
     async def _wake_held(self, open_: dict[int, OwnedPartition]) -> None:
@@ -148,12 +152,22 @@ class Returning:
             delivery = self._delivery(row, partition)
             if delivery is None:
                 continue
-            generation = row.wait.generation + (row.wait.state is WaitingState.BLOCKING)
-            end = settling_row(ended.get(row.wait.job, ()), generation)
+            blocking = row.wait.state is WaitingState.BLOCKING
+            ends = ended.get(row.wait.job, ())
+            end = settling_row(ends, row.wait.generation + blocking)
             if end is not None:
-                self._settling.republish(delivery, end)
-            elif row.wait.state is not WaitingState.BLOCKING:
+                self._tell(delivery, end)
+            elif not blocking:
                 await self._return(row, delivery)
+            elif (death := settling_row(ends, row.wait.generation)) is not None:
+                self._tell(delivery, death, blocking=True)
+
+    def _tell(self, delivery: Delivery, end: LedgerRow, *, blocking: bool = False) -> None:
+        """Publish an end again whose row is still there, once at a time."""
+        known = self._untold.get(delivery.name)
+        if known is None or known.told:
+            self._untold[delivery.name] = delivery
+            self._settling.republish(delivery, end, holds=blocking)
 
     async def _return(self, row: Waiting, delivery: Delivery) -> None:
         entity = delivery.entity

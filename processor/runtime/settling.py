@@ -73,7 +73,9 @@ class Settling:
     def park(self, delivery: Delivery, body: bytes | None, ending: Ending | None = None) -> None:
         """A row of the waiting room carries a dispatched job from now on."""
         self._observer.parked(delivery, ending)
-        after = After.NOTHING if delivery.waits else After.POSITION
+        after = After.POSITION
+        if delivery.waits:
+            after = After.NOTHING if ending is None else After.ROW
         self._leave(delivery)
         if body is not None:
             self._publisher.publish(Publication(delivery, body, ending, after))

@@ -44,6 +44,17 @@ async def test_a_death_that_does_not_block_leaves_the_row_until_it_is_published(
     assert await rooms.room.due([0], [], 10) == []
 
 
+async def test_a_blocking_row_comes_by_time_until_its_death_is_published(rooms: Rooms) -> None:
+    fence, wait = await own(rooms.world), a_wait(BLOCKING, due_in=-1)
+    await rooms.room.record(fence, wait, 0, died=b"failed")
+    assert jobs_of(await rooms.room.due([0], [], 10)) == [wait.job]
+    await rooms.room.remove([(wait.job, 1)])
+    assert await rooms.room.due([0], [], 10) == []
+    (row,) = [await rooms.room.row(wait.job)]
+    assert row is not None
+    assert row.wait.state is BLOCKING
+
+
 async def test_a_cancelled_job_is_not_parked(rooms: Rooms) -> None:
     fence, wait = await own(rooms.world), a_wait()
     await rooms.cancelling.cancel(an_entry(wait.job))

@@ -26,7 +26,7 @@ from tests.waiting import (
     states,
     waiting_jobs,
 )
-from tests.worlds import Gate, MemoryCluster
+from tests.worlds import Gate, Member, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 
@@ -319,4 +319,30 @@ async def test_a_partition_that_comes_back_knows_nothing_of_its_earlier_spell() 
     await cluster.until(lambda: is_over(cluster), within=30)
     assert (behind, 1) in cluster.database.ledger
     await first.stopped()
+    check_waiting(cluster)
+
+
+@in_virtual_time
+async def test_a_death_that_blocks_is_told_by_the_next_owner_if_its_worker_died_with_it() -> None:
+    cluster = MemoryCluster(waiting_jobs())
+    dying: list[Member] = []
+
+    async def dies_with_the_second_record(name: str) -> BaseException | None:
+        if name == "waiting_room.record" and states(cluster) == ["r"]:
+            return dying[0].die_in_a_call()
+        return await onward(name)
+
+    dying.append(cluster.member(dies_with_the_second_record))
+    dying[0].start()
+    job = cluster.submit("blocks", "N1")
+    await cluster.until(lambda: dying[0].dead)
+    assert states(cluster) == ["b"]
+    assert cluster.job_failed() == []
+    heir = cluster.start()
+    await cluster.until(cluster.job_failed)
+    assert cluster.body(job) in cluster.bodies(job)
+    told = len(cluster.bodies(job))
+    await cluster.clock.sleep(120)
+    assert len(cluster.bodies(job)) == told, "once is enough"
+    await heir.stopped()
     check_waiting(cluster)

@@ -73,8 +73,12 @@ class MemorySweeping:
         lost = await self.step("waiting_room.remove")
         for key in rows:
             row = self._database.waiting.get(key)
-            if row is not None and self._database.is_over(row.row):
+            if row is None:
+                continue
+            if self._database.is_over(row.row):
                 del self._database.waiting[key]
+            elif row.row.state == WaitingState.BLOCKING:
+                self._put(replace(row, due_at=None))
         if lost is not None:
             raise lost
 

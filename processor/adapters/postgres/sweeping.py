@@ -99,13 +99,18 @@ WHERE NOT EXISTS (
 LIMIT $2
 """  # noqa: S608 - names of columns
 _REMOVE: Final = f"""
-DELETE FROM jobs.waiting USING (
-    SELECT w.job, w.generation FROM jobs.waiting w
+WITH seen AS (
+    SELECT w.job, w.generation, {SETTLED} AS settled FROM jobs.waiting w
     JOIN unnest($1::uuid[], $2::smallint[]) AS u (job, generation) USING (job, generation)
-    WHERE {SETTLED}
+    WHERE w.state = 'b' OR {SETTLED}
     ORDER BY w.job, w.generation FOR UPDATE OF w
-) gone
-WHERE (waiting.job, waiting.generation) = (gone.job, gone.generation)
+), at_rest AS (
+    UPDATE jobs.waiting SET due_at = NULL FROM seen
+    WHERE (waiting.job, waiting.generation) = (seen.job, seen.generation)
+        AND NOT seen.settled AND waiting.due_at IS NOT NULL
+)
+DELETE FROM jobs.waiting USING seen
+WHERE (waiting.job, waiting.generation) = (seen.job, seen.generation) AND seen.settled
 """  # noqa: S608 - names of columns
 _WAKE: Final = """
 WITH seen AS (
