@@ -35,6 +35,11 @@ class _Line:
         self.pending = 0
         self.loaded: set[JobId] = set()
 
+    def reach(self, lane: Priority) -> None:
+        """There is a queued row of that lane."""
+        if self.queued_from is None or lane < self.queued_from:
+            self.queued_from = lane
+
     @property
     def empty(self) -> bool:
         return not (self.head or self.pending or self.loaded) and self.queued_from is None
@@ -66,6 +71,8 @@ class Lines:
     def head(self, entity: int, partition: OwnedPartition, job: JobId) -> None:
         """A row of this job holds the entity."""
         line = self._line(entity, partition)
+        if line is None:
+            return
         line.head = job
         line.loaded.discard(job)
         self._mailboxes.hold(entity)
@@ -113,18 +120,18 @@ class Lines:
     def queued(self, entity: int, partition: OwnedPartition, lane: Priority) -> None:
         """The entity has queued rows of this lane, or of less urgent ones."""
         line = self._line(entity, partition)
-        if line.queued_from is None or lane < line.queued_from:
-            line.queued_from = lane
-        self._look(entity, line)
+        if line is not None:
+            line.reach(lane)
+            self._look(entity, line)
 
     def writing(self, deliveries: Iterable[Delivery]) -> None:
         """These are about to be written as queued rows."""
         for delivery in deliveries:
             line = self._line(delivery.entity, delivery.partition)
-            line.pending += 1
-            line.loaded.discard(delivery.record.job)
-            if line.queued_from is None or delivery.lane < line.queued_from:
-                line.queued_from = delivery.lane
+            if line is not None:
+                line.pending += 1
+                line.loaded.discard(delivery.record.job)
+                line.reach(delivery.lane)
 
     def written(self, delivery: Delivery) -> None:
         """One of those is written, or has ended otherwise."""
@@ -136,14 +143,16 @@ class Lines:
     def loaded(self, deliveries: Iterable[Delivery]) -> None:
         """These queued rows are in memory now."""
         for delivery in deliveries:
-            self._line(delivery.entity, delivery.partition).loaded.add(delivery.record.job)
+            line = self._line(delivery.entity, delivery.partition)
+            if line is not None:
+                line.loaded.add(delivery.record.job)
 
     def unloaded(self, delivery: Delivery) -> None:
         """A row that was in memory waits in its table again."""
         line = self._line(delivery.entity, delivery.partition)
-        line.loaded.discard(delivery.record.job)
-        if line.queued_from is None or delivery.lane < line.queued_from:
-            line.queued_from = delivery.lane
+        if line is not None:
+            line.loaded.discard(delivery.record.job)
+            line.reach(delivery.lane)
 
     def exhausted(self, entity: int) -> None:
         """No row of the entity is queued any more, save what is being written."""
@@ -192,7 +201,13 @@ class Lines:
                 self._hungry.pop(entity, None)
                 self._mailboxes.free(entity)
 
-    def _line(self, entity: int, partition: OwnedPartition) -> _Line:
+    def _line(self, entity: int, partition: OwnedPartition) -> _Line | None:
+        """The entity's line, made if need be; None of a partition that is not ours any more.
+
+        Whoever asks may have waited since it was: a line of it would stay for good.
+        """
+        if not partition.open:
+            return None
         line = self._lines.get(entity)
         if line is None or line.partition is not partition:
             line = self._lines[entity] = _Line(partition)

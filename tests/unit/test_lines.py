@@ -43,6 +43,19 @@ def test_an_arrival_waits_behind_a_head_in_every_lane() -> None:
     assert known.mailboxes.is_held(ENTITY)
 
 
+def test_nothing_is_kept_of_a_partition_that_was_lost_while_somebody_waited() -> None:
+    known = Known()
+    job = known.delivery(1)
+    known.partition.lost = True
+    known.lines.head(ENTITY, known.partition, job.record.job)
+    known.lines.queued(ENTITY, known.partition, NORMAL)
+    known.lines.writing([job])
+    known.lines.loaded([job])
+    known.lines.unloaded(job)
+    assert not known.lines.knows(ENTITY)
+    assert not known.mailboxes.is_held(ENTITY)
+
+
 def test_only_arrivals_that_are_not_more_urgent_wait_behind_queued_rows() -> None:
     known = Known()
     known.lines.queued(ENTITY, known.partition, Priority.NORMAL)
