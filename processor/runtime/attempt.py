@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from processor.domain.errors import HandlerMissing, JobError, Reject
+from processor.domain.errors import Reject
 from processor.domain.events import Started
-from processor.domain.job import Fail, Start, Succeed, decide, evolve
+from processor.domain.job import Start, Succeed, decide, evolve
 from processor.domain.limits import OUTCOME_BYTES
 from processor.ports.ledger import Answer, Ending, Fault
 from processor.ports.waiting_room import WaitingState
-from processor.runtime.calling import Run, where_it_stood
-from processor.runtime.deciding import counts, delay_after
+from processor.runtime.calling import Run
+from processor.runtime.deciding import counts
+from processor.runtime.ending import Endings
 from processor.runtime.enduring import to_the_end
-from processor.runtime.failing import detail_of
 from processor.runtime.outcomes import as_it_waits
 from processor.runtime.request import Interrupted
 from processor.runtime.waits import wait_of
@@ -30,7 +30,6 @@ from processor.runtime.waits import wait_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from processor.domain.events import ErrorDetail
     from processor.ports.clock import Clock
     from processor.runtime.calling import Caller, Desk
     from processor.runtime.delivery import Delivery
@@ -85,6 +84,7 @@ class Attempts:
     def __init__(self, identity: Identity, collaborators: Collaborators) -> None:
         self._identity = identity
         self._with = collaborators
+        self._ending = Endings(collaborators)
 
     async def run(self, delivery: Delivery) -> None:
         """Run it; afterwards the delivery is settled, given back, or with the flusher.
@@ -103,13 +103,17 @@ class Attempts:
             await self._again_after_fault(run, fault)
         except asyncio.CancelledError:
             await self._close(run)
-            if delivery.cancelled:
-                await self._with.recorder.settle_as_found(delivery)
-            else:
-                self._with.settling.abandon(delivery)
+            await self.stop(delivery)
         finally:
             self._with.observer.end(run)
             delivery.running = None
+
+    async def stop(self, delivery: Delivery) -> None:
+        """Let go of a dispatched job: somebody ended it, or the worker loses its partition."""
+        if delivery.cancelled:
+            await self._with.recorder.settle_as_found(delivery)
+        else:
+            self._with.settling.abandon(delivery)
 
     def _begin(self, delivery: Delivery) -> Run:
         job = as_it_waits(delivery)
@@ -129,14 +133,13 @@ class Attempts:
     async def _attempt(self, run: Run) -> None:
         delivery = run.delivery
         handler = self._with.jobs.find(delivery.record.type)
-        hold = self._with.holding.match(delivery.record, delivery.lane)
-        if hold is not None:
+        if delivery.corrupt is not None:
+            await self._ending.fail_unstarted(run, delivery.corrupt)
+        elif (hold := self._with.holding.match(delivery.record, delivery.lane)) is not None:
             wait = wait_of(delivery, WaitingState.HELD, hold=hold.id)
             await self._with.recorder.wait(delivery, wait, tell=False)
-        elif delivery.corrupt is not None:
-            await self._fail_unstarted(run, delivery.corrupt)
         elif handler is None:
-            await self._miss(run)
+            await self._ending.miss(run)
         else:
             await self._handle(run, handler)
 
@@ -219,59 +222,9 @@ class Attempts:
         )
         self._come_again(delivery)
 
-    async def _miss(self, run: Run) -> None:
-        """No handler is registered: wait for one, and fail once nobody came in the grace period."""
-        delivery, now = run.delivery, self._with.clock.now()
-        type_ = delivery.record.type
-        waited = 0.0
-        if delivery.waiting_since:
-            waited = (now - delivery.waiting_since) / 1_000_000
-        if waited >= self._with.grace:
-            missing = HandlerMissing(f"no handler was registered for {type_!r} in {waited:,.0f} s")
-            await self._fail_unstarted(run, detail_of(missing))
-            return
-        log.error("a job waits for a handler of its type", type=type_, job=str(delivery.record.job))
-        wait = wait_of(delivery, WaitingState.HELD, due_in=self._with.grace - waited)
-        await self._with.recorder.wait(delivery, wait, tell=False)
-
     async def _fail(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
         await self._close(run)
-        detail = detail_of(error, where_it_stood(error))
-        if not isinstance(error, JobError):
-            log.warning(
-                "a handler failed",
-                job=str(run.delivery.record.job),
-                type=run.delivery.record.type,
-                error=detail.type,
-                place=detail.place,
-            )
-        now, delivery = self._with.clock.now(), run.delivery
-        delay = delay_after(
-            error, handler.retry, delivery.record.attempts, run.started, delivery.events, now
-        )
-        if delay is not None:
-            await self._retry(run, detail, delay)
-            return
-        failed = decide(Fail(now, detail), run.job)
-        body = self._with.outcomes.encode_failure(run, run.started, failed)
-        if handler.retry.on_exhausted == "block":
-            await self._with.recorder.block(delivery, body)
-        else:
-            await self._with.recorder.fail(delivery, body)
-
-    async def _retry(self, run: Run, detail: ErrorDetail, delay: float) -> None:
-        now, delivery = self._with.clock.now(), run.delivery
-        retrying = decide(Fail(now, detail, now + int(delay * 1_000_000)), run.job)
-        run.follow_ups = None
-        body = self._with.outcomes.encode(run, run.started, retrying)
-        delivery.attempt, delivery.runs = run.started.attempt, run.started.run
-        wait = wait_of(delivery, WaitingState.RETRYING, due_in=delay, body=body)
-        await self._with.recorder.wait(delivery, wait, tell=True)
-
-    async def _fail_unstarted(self, run: Run, error: ErrorDetail) -> None:
-        failed = decide(Fail(self._with.clock.now(), error), as_it_waits(run.delivery))
-        body = self._with.outcomes.encode_failure(run, failed)
-        await self._with.recorder.fail(run.delivery, body)
+        await self._ending.fail(run, handler, error)
 
     @staticmethod
     async def _close(run: Run) -> None:
