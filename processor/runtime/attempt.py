@@ -97,13 +97,10 @@ class Attempts:
         run = self._begin(delivery)
         delivery.running = run
         try:
-            await self._attempt(run)
-        except Fault as fault:
-            await self._close(run)
-            await self._again_after_fault(run, fault)
+            await self._attempt_or_fault(run)
         except asyncio.CancelledError:
             await self._close(run)
-            await self.stop(delivery)
+            await to_the_end(asyncio.ensure_future(self.stop(delivery)))
         finally:
             self._with.observer.end(run)
             delivery.running = None
@@ -114,6 +111,13 @@ class Attempts:
             await self._with.recorder.settle_as_found(delivery)
         else:
             self._with.settling.abandon(delivery)
+
+    async def _attempt_or_fault(self, run: Run) -> None:
+        try:
+            await self._attempt(run)
+        except Fault as fault:
+            await self._close(run)
+            await self._again_after_fault(run, fault)
 
     def _begin(self, delivery: Delivery) -> Run:
         job = as_it_waits(delivery)
@@ -194,15 +198,18 @@ class Attempts:
             case Answer.SETTLED:
                 await self._with.recorder.settle_as_found(delivery)
             case Answer.BUSY:
-                self._come_again(delivery)
+                await self._come_again(delivery)
             case _:
                 self._with.doubt(delivery.partition, "a job of it is not as this worker knew")
                 self._with.settling.abandon(delivery)
 
-    def _come_again(self, delivery: Delivery) -> None:
+    async def _come_again(self, delivery: Delivery) -> None:
+        if delivery.cancelled:  # told during the rollback, which goes on to its end
+            await self.stop(delivery)
+            return
         pause = min(LONGEST_PAUSE, PAUSE_WHEN_BUSY * 2 ** min(delivery.returned, 10))
         delivery.returned += 1
-        asyncio.get_running_loop().call_later(pause, self._with.settling.give_back, delivery)
+        self._with.settling.give_back_after(pause, delivery)
 
     async def _again_after_fault(self, run: Run, fault: Fault) -> None:
         """Run it again without counting; what fails so again and again is an attempt (H18)."""
@@ -220,7 +227,7 @@ class Attempts:
             faults=delivery.faults,
             because=str(fault),
         )
-        self._come_again(delivery)
+        await self._come_again(delivery)
 
     async def _fail(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
         await self._close(run)

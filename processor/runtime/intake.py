@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from processor.ports.codec import UnknownSchema
-from processor.runtime.ended import by_job, settling_row
+from processor.runtime.end_in_ledger import by_job, settling_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

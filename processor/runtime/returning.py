@@ -21,7 +21,7 @@ from processor.ports.ledger import Answer
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.books import until_answered
 from processor.runtime.delivery import Delivery
-from processor.runtime.ended import by_job, settling_row
+from processor.runtime.end_in_ledger import by_job, settling_row
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ acknowledgement.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from processor.runtime.publisher import After, Publication
@@ -34,6 +35,7 @@ class Settling:
         self._memory = memory
         self._publisher = publisher
         self._observer = observer
+        self._paused: dict[Delivery, asyncio.TimerHandle] = {}
         self.wake = wake
         """Has the dispatcher look soon whether a job can start."""
 
@@ -98,6 +100,24 @@ class Settling:
             self.wake()
         else:
             self._leave(delivery)
+
+    def give_back_after(self, seconds: float, delivery: Delivery) -> None:
+        """The same after a pause, which ends early where the job is ended from outside."""
+        loop = asyncio.get_running_loop()
+        self._paused[delivery] = loop.call_later(seconds, self._go_on, delivery)
+
+    def end_pause(self, delivery: Delivery, row: LedgerRow) -> bool:
+        """Settle a pausing job, which ended as `row` says; False where it does not pause."""
+        pause = self._paused.pop(delivery, None)
+        if pause is None:
+            return False
+        pause.cancel()
+        self.settle_as(delivery, row)
+        return True
+
+    def _go_on(self, delivery: Delivery) -> None:
+        del self._paused[delivery]
+        self.give_back(delivery)
 
     def _publish(
         self, delivery: Delivery, body: bytes, ending: Ending, *, follow_ups: bool

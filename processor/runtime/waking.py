@@ -1,7 +1,8 @@
 """How does a worker hear that somebody else ended one of its jobs?
 
 A cancel wakes the owner of the job's partition. What waits in memory is dropped, what runs is
-stopped and rolled back, and the ledger's row is published in both cases. After a time without
+stopped and rolled back, what pauses before it runs again does not, and the ledger's row is
+published in each case. After a time without
 listening everything in memory is looked up anew, so that no cancel is missed.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from processor.runtime.ended import by_job, settling_row
+from processor.runtime.end_in_ledger import by_job, settling_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,7 @@ class Waking:
                 self._end(delivery, row)
 
     def _end(self, delivery: Delivery, row: LedgerRow) -> None:
-        if self._dispatcher.stop_one(delivery):
+        if self._dispatcher.stop_one(delivery) or self._settling.end_pause(delivery, row):
             return
         waiting = self._memory.mailboxes.remove(delivery.entity, delivery)
         if waiting:

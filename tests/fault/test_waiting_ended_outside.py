@@ -11,11 +11,11 @@ from processor.adapters.memory.cancelling import MemoryCancelling
 from processor.adapters.memory.holds import MemoryHolds
 from processor.adapters.memory.step import onward
 from processor.domain.events import Cancelled
-from processor.domain.ids import JobId, partition_of
+from processor.domain.ids import JobId, entity_key, partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.priority import Priority
 from processor.ports.holds import HoldKind
-from processor.ports.ledger import Ending, Entry
+from processor.ports.ledger import Ending, Entry, Fault
 from processor.runtime.request import Request
 from tests.blocking import blocking_calls_fail
 from tests.virtual_time import in_virtual_time, loop_of_the_test
@@ -259,5 +259,106 @@ async def test_a_job_that_is_parked_while_its_hold_is_released_comes_back() -> N
     gate.open.set()
     await cluster.until(lambda: is_over(cluster), within=60)
     assert (job, 1) in cluster.database.ledger
+    await worker.stopped()
+    check_waiting(cluster)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("pause", ["busy", "fault"])
+async def test_a_job_that_is_cancelled_while_it_pauses_ends_at_once_and_never_starts_again(
+    pause: str,
+) -> None:
+    jobs = waiting_jobs()
+    runs: list[JobId] = []
+
+    @jobs.handler("opens")
+    async def opens(request: Request[Any]) -> None:
+        runs.append(request.job_id)
+        await request.connection()
+
+    async def hook(name: str) -> BaseException | None:
+        if name == "transactions.begin" and pause == "fault":
+            raise Fault("the connection was reset")
+        return await onward(name)
+
+    cluster = MemoryCluster(jobs)
+    if pause == "busy":
+        cluster.database.locks[entity_key(None, "N1")] = "somebody"
+    worker = cluster.start(hook)
+    job = cluster.submit("opens", "N1")
+    behind = cluster.submit("nothing", "N1")
+    await cluster.until(lambda: len(runs) == 8)  # its pauses have grown to seconds
+    await cluster.until(lambda: not worker.runtime.dispatcher.running)
+    await cancel(cluster, job, "opens", "N1")
+    await cluster.until(lambda: is_over(cluster), within=1)
+    assert cluster.database.ledger[job, 1].ending is Ending.CANCELLED
+    assert cluster.database.ledger[behind, 1].ending is Ending.COMPLETE
+    cluster.database.locks.clear()
+    await cluster.clock.sleep(10)
+    assert len(runs) == 8
+    await worker.stopped()
+    check_waiting(cluster)
+
+
+@in_virtual_time
+async def test_a_job_that_is_cancelled_while_a_fault_rolls_it_back_never_starts_again() -> None:
+    jobs = waiting_jobs()
+    runs: list[JobId] = []
+
+    @jobs.handler("opens")
+    async def opens(request: Request[Any]) -> None:
+        runs.append(request.job_id)
+        await (await request.connection()).put("written", 1)
+
+    rolling_back = Gate("transaction.rollback")
+
+    async def hook(name: str) -> BaseException | None:
+        if name == "transaction.put":
+            raise Fault("the connection was reset")
+        return await rolling_back(name)
+
+    cluster = MemoryCluster(jobs)
+    worker = cluster.start(hook)
+    job = cluster.submit("opens", "N1")
+    await rolling_back.reached.wait()
+    await cancel(cluster, job, "opens", "N1")
+    (running,) = worker.runtime.dispatcher.running.values()
+    await cluster.until(lambda: running.cancelled)
+    rolling_back.open.set()
+    await cluster.until(lambda: is_over(cluster), within=1)
+    assert cluster.database.ledger[job, 1].ending is Ending.CANCELLED
+    assert len(runs) == 1
+    await worker.stopped()
+    check_waiting(cluster)
+
+
+@in_virtual_time
+async def test_a_partition_that_is_lost_while_a_fault_is_looked_into_is_taken_over_anew() -> None:
+    jobs = waiting_jobs()
+    mended: list[JobId] = []
+
+    @jobs.handler("opens")
+    async def opens(request: Request[Any]) -> None:
+        await request.connection()
+
+    looking = Gate("ledger.look_up")
+
+    async def hook(name: str) -> BaseException | None:
+        if name == "transactions.begin" and not mended:
+            raise Fault("the connection was reset")
+        return await (looking(name) if faults() == 20 else onward(name))
+
+    def faults() -> int:
+        return max((one.faults for one in worker.runtime.dispatcher.running.values()), default=0)
+
+    cluster = MemoryCluster(jobs)
+    worker = cluster.start(hook)
+    job = cluster.submit("opens", "N1")
+    await looking.reached.wait()
+    number = partition_of("N1", cluster.partitions)
+    worker.runtime.keeper.doubt(worker.runtime.keeper.owned[number], "the test says so")
+    mended.append(job)
+    await cluster.until(lambda: is_over(cluster), within=30)
+    assert cluster.database.ledger[job, 1].ending is Ending.COMPLETE
     await worker.stopped()
     check_waiting(cluster)
