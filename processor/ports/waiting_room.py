@@ -68,7 +68,10 @@ class Waiting:
     revision: int
     """Counts the writes; whoever writes names the one he knows."""
     since: int
-    """When it began to wait in this state, in microseconds since the epoch."""
+    """When it began to wait in this state, in microseconds since the epoch.
+
+    To be held by a hold and to be held without one are two states here.
+    """
 
 
 class WaitingRoom(Protocol):
@@ -163,12 +166,24 @@ class Sweeping(Protocol):
         """
         ...
 
-    async def wake(self, partition: int, states: Collection[WaitingState]) -> None:
-        """Make a partition's rows of these states due now: a new owner looks at them afresh."""
+    async def wake(
+        self,
+        partition: int,
+        states: Collection[WaitingState],
+        *,
+        but_of_holds: Collection[int] = (),
+    ) -> None:
+        """Make a partition's rows of these states due now: a new owner looks at them afresh.
+
+        What one of the named holds keeps is left as it is.
+        """
         ...
 
     async def wake_hold(self, hold: int, partitions: Collection[int]) -> None:
-        """Make the rows that a hold kept due now, and tied to it no longer."""
+        """Make the rows that a hold kept due now, and tied to it no longer.
+
+        They wait since now: what they wait for next has nothing to do with the hold.
+        """
         ...
 
 

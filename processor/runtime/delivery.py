@@ -41,8 +41,8 @@ class Delivery:
         "runs",
         "settled",
         "told",
+        "unhandled_since",
         "value",
-        "waiting_since",
     )
 
     def __init__(
@@ -73,8 +73,8 @@ class Delivery:
         """What its generation's outcome holds so far."""
         self.body: bytes | None = None
         """The same, encoded, as its row has it."""
-        self.waiting_since = 0
-        """When it came into its row's state, in microseconds since the epoch; 0 without a row."""
+        self.unhandled_since = 0
+        """Since when it waits for a handler of its type, in microseconds since the epoch, or 0."""
         self.cancelled = False
         """Somebody cancelled the job: its attempt is stopped and what the ledger says is told."""
         self.settled = False

@@ -40,8 +40,8 @@ class Endings:
         delivery, now = run.delivery, self._with.clock.now()
         type_ = delivery.record.type
         waited = 0.0
-        if delivery.waiting_since:
-            waited = (now - delivery.waiting_since) / 1_000_000
+        if delivery.unhandled_since:
+            waited = (now - delivery.unhandled_since) / 1_000_000
         if waited >= self._with.grace:
             missing = HandlerMissing(f"no handler was registered for {type_!r} in {waited:,.0f} s")
             await self.fail_unstarted(run, detail_of(missing))

@@ -62,6 +62,10 @@ class Holding:
         names = names_of(record.type, record.entity, record.tenant, lane)
         return next((by_value[name] for name in names if name in by_value), None)
 
+    def kept(self) -> Collection[int] | None:
+        """The ids of the holds that keep jobs from running here; None before they were read."""
+        return self._open.keys() if self.known else None
+
     def is_lane_held(self, lane: Priority) -> bool:
         """Whether a lane is neither read nor served."""
         return bool(self._by_value) and (HoldKind.LANE, lane.label) in self._by_value

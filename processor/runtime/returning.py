@@ -25,12 +25,13 @@ from processor.runtime.end_in_ledger import by_job, settling_row
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
     from processor.ports.ledger import Ledger, LedgerRow
     from processor.ports.waiting_room import Room, Waiting
+    from processor.runtime.afresh import Afresh
     from processor.runtime.delivery import Name
     from processor.runtime.memory import Memory
     from processor.runtime.partition import OwnedPartition
@@ -58,9 +59,8 @@ class Returning:
         memory: Memory,
         settling: Settling,
         owned: Callable[[], dict[int, OwnedPartition]],
-        types: Callable[[], Iterable[str]],
+        afresh: Afresh,
     ) -> None:
-        """`types` are those there are handlers for: with a new one, what missed it comes back."""
         self._room = room
         self._ledger = ledger
         self._codec = codec
@@ -71,9 +71,7 @@ class Returning:
         self._reserved = memory.reserved
         self._settling = settling
         self._owned = owned
-        self._types = types
-        self._known_types = frozenset(types())
-        self._fresh: set[int] = set()
+        self._afresh = afresh
         self._deferred: dict[int, OwnedPartition] = {}
         self._untold: dict[Name, Delivery] = {}
         """Ends that are being published again; until then their rows stay due."""
@@ -82,7 +80,7 @@ class Returning:
 
     def take(self, partition: OwnedPartition) -> None:
         """A partition was taken over: sweep it soon, and look afresh at what missed its handler."""
-        self._fresh.add(partition.number)
+        self._afresh.take(partition.number)
         self.look_soon()
 
     def look_soon(self) -> None:
@@ -107,7 +105,7 @@ class Returning:
         open_ = {number: one for number, one in self._owned().items() if one.open}
         if not open_:
             return
-        await self._wake_held(open_)
+        await self._afresh.look(open_)
         await self._bring_due(open_)
         deferred, self._deferred = self._deferred, {}
         for entity, partition in deferred.items():
@@ -118,15 +116,6 @@ class Returning:
             await self._sweep(open_)
         self._untold = {name: one for name, one in self._untold.items() if not one.told}
         self._settling.wake()
-
-    async def _wake_held(self, open_: dict[int, OwnedPartition]) -> None:
-        types = frozenset(self._types())
-        if types - self._known_types:
-            self._fresh.update(open_)
-        self._known_types = types
-        fresh, self._fresh = self._fresh, set()
-        for number in fresh & open_.keys():
-            await self._room.wake(number, [WaitingState.HELD])
 
     async def _bring_due(self, open_: dict[int, OwnedPartition]) -> None:
         if len(self._memory.rows) >= IN_MEMORY:
@@ -256,7 +245,8 @@ class Returning:
         delivery.revision = row.revision
         delivery.corrupt = corrupt
         delivery.attempt, delivery.runs, delivery.faults = wait.attempt, wait.runs, wait.faults
-        delivery.waiting_since = row.since
+        if wait.state is WaitingState.HELD and wait.hold is None:
+            delivery.unhandled_since = row.since
         if wait.body is not None and wait.state is not WaitingState.BLOCKING:
             outcome = self._codec.decode_journal(wait.body)
             if isinstance(outcome, Outcome):

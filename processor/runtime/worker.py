@@ -19,6 +19,7 @@ import structlog
 
 from processor.domain.priority import LANES
 from processor.ports.ledger import Fault
+from processor.runtime.afresh import Afresh
 from processor.runtime.announcing import Announcer
 from processor.runtime.attempt import Attempts, Collaborators, Identity
 from processor.runtime.backlog import watch
@@ -88,6 +89,9 @@ class WorkerRuntime:
         self._queueing = Queueing(books, memory, settling, self._doubt)
         self._replaying = Replaying(books, memory, settling, self._doubt)
         self._recorder = Recorder(books, self._queueing, settling, self._doubt)
+        self._holding = Holding(
+            world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
+        )
         self._returning = Returning(
             world.room,
             world.ledger,
@@ -96,10 +100,7 @@ class WorkerRuntime:
             memory,
             settling,
             self._owned,
-            lambda: self._jobs,
-        )
-        self._holding = Holding(
-            world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
+            Afresh(world.room, lambda: self._jobs, self._holding.kept),
         )
         self._waking = Waking(
             world.wakes,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from processor.ports.holds import HoldKind, HoldMode
 from processor.ports.ledger import Answer
+from processor.ports.waiting_room import Wait
 from tests.contract.rooms import Rooms, held, jobs_of, over
 from tests.contract.worlds import PostgresWorld, World, own
 
@@ -126,6 +128,34 @@ async def test_a_job_that_was_parked_while_its_hold_was_released_is_found(rooms:
     await rooms.room.wake_hold(hold.id, [0])
     assert jobs_of(await rooms.room.orphans([0], 10)) == [never.job]
     assert jobs_of(await rooms.room.due([0], [], 10)) == [late.job]
+
+
+async def age(rooms: Rooms, wait: Wait) -> float:
+    """For how many seconds a row has waited in its state."""
+    row = await rooms.room.row(wait.job)
+    assert row is not None
+    return (await rooms.now() - row.since) / 1e6
+
+
+async def test_what_a_hold_kept_waits_anew_for_what_comes_next(rooms: Rooms) -> None:
+    fence = await own(rooms.world)
+    hold = await rooms.holds.hold(TYPE, "a", "ada", "why")
+    wait = held(hold.id)
+    await rooms.room.record(fence, wait, 0)
+    await rooms.later(HOUR)
+    await rooms.room.record(fence, wait, 1)
+    assert await age(rooms, wait) >= HOUR, "held and held again is held"
+    await rooms.room.wake_hold(hold.id, [0])
+    assert await age(rooms, wait) < HOUR
+    await rooms.later(HOUR)
+    unheld = replace(wait, hold=None)
+    await rooms.room.record(fence, unheld, 2)
+    assert await age(rooms, wait) >= HOUR, "it has waited without the hold since that was gone"
+    await rooms.room.record(fence, wait, 3)
+    assert await age(rooms, wait) < HOUR
+    await rooms.later(HOUR)
+    await rooms.room.record(fence, unheld, 4)
+    assert await age(rooms, wait) < HOUR
 
 
 async def test_a_row_is_no_orphan_while_its_hold_is_open(rooms: Rooms) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from processor.ports.ledger import Answer, Ending
 from processor.ports.waiting_room import WaitingState
-from tests.contract.rooms import ENTITY, Rooms, a_wait, jobs_of, over, queued
+from tests.contract.rooms import ENTITY, Rooms, a_wait, held, jobs_of, over, queued
 from tests.contract.worlds import World, an_entry, own
 
 SCHEDULED, RETRYING, RUNNING = WaitingState.SCHEDULED, WaitingState.RETRYING, WaitingState.RUNNING
@@ -163,3 +163,14 @@ async def test_waking_leaves_what_was_due_before_in_its_order(rooms: Rooms) -> N
     await rooms.room.wake(0, [HELD])
     first, second = await rooms.room.due([0], [], 10)
     assert (first.wait.due_at, second.wait.job) == (1_700_000_000_000_000, late.job)
+
+
+async def test_waking_leaves_what_a_hold_keeps_as_it_is(rooms: Rooms) -> None:
+    fence = await own(rooms.world)
+    free, kept, gone = a_wait(HELD), held(5, entity=8), held(6, entity=9)
+    for wait in (free, kept, gone):
+        await rooms.room.record(fence, wait, 0)
+    await rooms.room.wake(0, [HELD], but_of_holds=[5, 7])
+    assert set(jobs_of(await rooms.room.due([0], [], 10))) == {free.job, gone.job}
+    await rooms.room.wake(0, [HELD])
+    assert len(await rooms.room.due([0], [], 10)) == 3

@@ -82,12 +82,19 @@ class MemorySweeping:
         if lost is not None:
             raise lost
 
-    async def wake(self, partition: int, states: Collection[WaitingState]) -> None:
+    async def wake(
+        self,
+        partition: int,
+        states: Collection[WaitingState],
+        *,
+        but_of_holds: Collection[int] = (),
+    ) -> None:
         """See `Sweeping`."""
         lost = await self.step("waiting_room.wake")
         now = self._database.clock.now()
         for row in list(self._rows([partition])):
-            if row.row.state in states and (row.due_at is None or row.due_at > now):
+            later = row.due_at is None or row.due_at > now
+            if row.row.state in states and later and row.hold not in but_of_holds:
                 self._put(replace(row, due_at=now))
         if lost is not None:
             raise lost
@@ -95,9 +102,10 @@ class MemorySweeping:
     async def wake_hold(self, hold: int, partitions: Collection[int]) -> None:
         """See `Sweeping`."""
         lost = await self.step("waiting_room.wake_hold")
+        now = self._database.clock.now()
         for row in list(self._rows(partitions)):
             if row.hold == hold:
-                self._put(replace(row, due_at=self._database.clock.now(), hold=None))
+                self._put(replace(row, due_at=now, since=now, hold=None))
         if lost is not None:
             raise lost
 

@@ -137,7 +137,11 @@ class MemoryWaitingRoom(MemorySweeping):
         )
         if answer is Answer.DONE and (died is None or wait.state is WaitingState.BLOCKING):
             written = database.waiting[key]
-            same = before is not None and before.row.state == wait.state
+            same = (
+                before is not None
+                and before.row.state == wait.state
+                and (before.hold is None) == (wait.hold is None)
+            )
             database.waiting[key] = replace(
                 written,
                 due_at=self._due_at(wait),

@@ -117,6 +117,7 @@ WITH seen AS (
     SELECT job, generation, entity_key FROM jobs.waiting
     WHERE partition = $1 AND state = $2::text::"char" AND entity_key >= $3
         AND (due_at IS NULL OR due_at > statement_timestamp())
+        AND (hold IS NULL OR hold <> ALL ($5::bigint[]))
     ORDER BY entity_key LIMIT $4
     FOR UPDATE SKIP LOCKED
 ), woken AS (
@@ -126,7 +127,8 @@ WITH seen AS (
 SELECT max(entity_key) AS last, count(*) AS woken FROM seen
 """
 _WAKE_HOLD: Final = """
-UPDATE jobs.waiting SET due_at = statement_timestamp(), hold = NULL
+UPDATE jobs.waiting
+SET due_at = statement_timestamp(), since = statement_timestamp(), hold = NULL
 FROM (
     SELECT job, generation FROM jobs.waiting
     WHERE hold = $1 AND partition = ANY ($2::smallint[]) LIMIT $3
@@ -201,16 +203,24 @@ class PostgresSweeping:
         async with self._pool.connection(Priority.NORMAL) as connection:
             await connection.execute(_REMOVE, *zip(*rows, strict=True))
 
-    async def wake(self, partition: int, states: Collection[WaitingState]) -> None:
+    async def wake(
+        self,
+        partition: int,
+        states: Collection[WaitingState],
+        *,
+        but_of_holds: Collection[int] = (),
+    ) -> None:
         """Make a partition's rows of these states due now, in many small transactions."""
         for state in states:
             start: int | None = FIRST_ENTITY
             while start is not None:
-                start = await self._wake(partition, state, start)
+                start = await self._wake(partition, state, start, list(but_of_holds))
 
-    async def _wake(self, partition: int, state: WaitingState, start: int) -> int | None:
+    async def _wake(
+        self, partition: int, state: WaitingState, start: int, but_of: list[int]
+    ) -> int | None:
         async with self._pool.connection(Priority.NORMAL) as connection:
-            woken = await connection.fetchrow(_WAKE, partition, state, start, WOKEN)
+            woken = await connection.fetchrow(_WAKE, partition, state, start, WOKEN, but_of)
         assert woken is not None  # noqa: S101 - an aggregate's one row
         return woken["last"] if woken["woken"] == WOKEN else None
 

@@ -55,7 +55,8 @@ BEGIN
     WHERE w.entity_key = _entity_key AND w.holds AND w.job <> _job
         AND jobs.settled_v1(w.job, w.generation + (w.state = 'b')::integer);
     SELECT since INTO came_into_state FROM jobs.waiting
-    WHERE job = _job AND generation = _generation AND state = _state::"char";
+    WHERE job = _job AND generation = _generation AND state = _state::"char"
+        AND (hold IS NULL) = (_hold IS NULL);
     DELETE FROM jobs.waiting WHERE job = _job AND generation <= _generation;
     INSERT INTO jobs.waiting (
         job, generation, partition, entity_key, state, holds, serve, lane, place, due_at, hold,

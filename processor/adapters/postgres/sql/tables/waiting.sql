@@ -32,7 +32,7 @@ COMMENT ON COLUMN jobs.waiting.holds IS 'This row is its entity''s one head: not
 COMMENT ON COLUMN jobs.waiting.serve IS 'The lane whose share it spends.';
 COMMENT ON COLUMN jobs.waiting.place IS 'With lane: its order among the entity''s jobs, the offset of its first sighting.';
 COMMENT ON COLUMN jobs.waiting.hold IS 'The row of jobs.hold that keeps it.';
-COMMENT ON COLUMN jobs.waiting.since IS 'When it came into this state.';
+COMMENT ON COLUMN jobs.waiting.since IS 'When it came into this state; held by a hold and held without one are two.';
 COMMENT ON COLUMN jobs.waiting.revision IS 'From 1, counted up by every write: who knows an older one is stale.';
 COMMENT ON COLUMN jobs.waiting.attempt IS 'Attempts that counted against the policy; runs: every start; faults: repeats that the infrastructure caused.';
 COMMENT ON COLUMN jobs.waiting.token IS 'The fence under which it was written.';
