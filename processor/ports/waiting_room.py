@@ -121,9 +121,10 @@ class WaitingRoom(Protocol):
     async def replay_in_place(
         self, fence: Fence, entity_key: int, job: JobId, generation: int, submission: bytes
     ) -> Answer:
-        """Turn the blocking row of the generation before into this one's retrying row, due now.
+        """Turn the row of the generation before into this one's retrying row, due now.
 
-        It goes on holding its entity. DONE, BUSY, SETTLED, STALE (no such row) or FENCED.
+        It goes on holding its entity: it blocks, or a failover forgot that it was dead. DONE, BUSY,
+        SETTLED, STALE (no row that holds) or FENCED.
         """
         ...
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from processor.runtime.queueing import Queueing
     from processor.runtime.settling import Settling
 
-PAUSE_BEFORE_A_LATER_GENERATION = 2.0
 UNTOLD_FOR = 30.0
 """Seconds after which a death is published again whose row was not laid to rest."""
 
@@ -100,9 +99,8 @@ class Recorder:
     async def settle_as_found(self, delivery: Delivery) -> None:
         """Settle a job that the ledger says has ended already."""
         row = await self._books.end_of(delivery)
-        if row is None:  # it waits under a later generation: no hurry, and no hot loop
-            await self._books.clock.sleep(PAUSE_BEFORE_A_LATER_GENERATION)
-            self._settling.give_back(delivery)
+        if row is None:  # a row of a later generation carries the job
+            self._settling.park(delivery, None)
         else:
             self._settling.settle_as(delivery, row)
 

@@ -42,6 +42,16 @@ async def test_a_blocking_row_becomes_the_next_generation_s_first_attempt_due_no
     assert again is Answer.STALE
 
 
+async def test_a_head_whose_death_was_forgotten_becomes_the_next_generation(rooms: Rooms) -> None:
+    fence = await own(rooms.world)
+    wait = replace(a_wait(WaitingState.RETRYING), attempt=1, runs=1, body=b"one try")
+    await rooms.room.record(fence, wait, 0)
+    answer = await rooms.room.replay_in_place(fence, ENTITY, wait.job, 2, b"again")
+    assert answer is Answer.DONE
+    (row,) = await rooms.room.due([0], [], 10)
+    assert (row.wait.generation, row.wait.attempt, row.wait.body) == (2, 0, None)
+
+
 async def test_the_row_of_a_job_s_newest_generation_is_shown(rooms: Rooms) -> None:
     fence, job = await own(rooms.world), a_job()
     assert await rooms.room.row(job) is None

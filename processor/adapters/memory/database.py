@@ -176,7 +176,7 @@ class MemoryDatabase:
         return Answer.DONE
 
     def replay_in_place(self, fence: Fence, entity_key: int, entry: Entry) -> Answer:
-        """Turn a blocking row into the retrying row of its next generation."""
+        """Turn the row of a head, a blocking one, into the retrying row of its next generation."""
         if not self.owns(fence):
             return Answer.FENCED
         if self.locks.get(entity_key) is not None:
@@ -184,7 +184,7 @@ class MemoryDatabase:
         if self.settled(entry.job, entry.generation):
             return Answer.SETTLED
         blocking = self.waiting.get((entry.job, entry.generation - 1))
-        if blocking is None or blocking.row.state != BLOCKING:
+        if blocking is None or not blocking.row.holds:
             return Answer.STALE
         del self.waiting[entry.job, entry.generation - 1]
         row = replace(

@@ -22,9 +22,10 @@ BEGIN
     UPDATE jobs.waiting
     SET generation = _generation, state = 'r', due_at = clock_timestamp(),
         since = clock_timestamp(), attempt = 0, runs = 0, faults = 0, revision = revision + 1,
-        token = _token, submission = _submission, body = _body
-    WHERE job = _job AND generation = _generation - 1 AND state = 'b';
+        token = _token, submission = _submission, body = _body, hold = NULL
+    -- It blocks, unless its death was forgotten by a failover: then this is its next try.
+    WHERE job = _job AND generation = _generation - 1 AND holds;
     RETURN CASE WHEN FOUND THEN 0 ELSE 3 END;
 END
 $$;
-COMMENT ON FUNCTION jobs.replay_in_place_v1 IS 'Turn a blocking row into the retrying row of its next generation, which goes on holding the entity: 0 done, 1 busy, 2 settled, 3 no such row, 4 fenced.';
+COMMENT ON FUNCTION jobs.replay_in_place_v1 IS 'Turn the row of a job that holds its entity, a blocking one, into the retrying row of its next generation, which goes on holding it: 0 done, 1 busy, 2 settled, 3 no such row, 4 fenced.';
