@@ -31,6 +31,7 @@ class OperatedCluster(MemoryCluster):
 
     def __init__(self, jobs: Jobs, partitions: int = 2, **kept: Any) -> None:  # noqa: ANN401
         super().__init__(jobs, partitions, **kept)
+        self.timeline = TIMELINE
         self.projections = MemoryProjections()
         self.history = FoldedHistory(self.projections, CODEC)
         self.operator = self.an_operator()
@@ -51,7 +52,7 @@ class OperatedCluster(MemoryCluster):
             MemoryLedger(database, step=hook),
             MemoryWaitingRoom(database, step=hook),
             MemoryCancelling(database, step=hook),
-            timeline=lambda: TIMELINE,
+            timeline=lambda: self.timeline,
         )
         return Operator(desk, Asker(self.history, acknowledged, self._ends, clock))
 

@@ -192,9 +192,9 @@ class MemoryCluster:
         decoded = ((body, CODEC.decode_journal(body)) for body in self.published())
         return [body for body, one in decoded if isinstance(one, Outcome) and one.job == job]
 
-    def outcome(self, job: JobId) -> Outcome:
+    def outcome(self, job: JobId, generation: int = 1) -> Outcome:
         """A job's outcome as the ledger holds it."""
-        outcome = CODEC.decode_journal(self.body(job))
+        outcome = CODEC.decode_journal(self.body(job, generation))
         assert isinstance(outcome, Outcome)
         return outcome
 

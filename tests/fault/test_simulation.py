@@ -1,0 +1,32 @@
+"""Is every promise kept in runs that chance has planned?
+
+A seed that breaks one is printed with the shortest run that still does; `SIMULATION.seed(seed)`
+repeats it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.handlers import SIMULATION
+
+QUICK = 100
+MANY = 10_000
+
+
+@pytest.mark.parametrize("first", range(0, QUICK, 50))
+def test_every_promise_holds_whatever_chance_plans(first: int) -> None:
+    broken = SIMULATION.first_violation(range(first, first + 50))
+    assert broken is None, str(broken)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(QUICK, MANY, 700))
+def test_every_promise_holds_in_ten_thousand_runs(first: int) -> None:
+    broken = SIMULATION.first_violation(range(first, min(first + 700, MANY)))
+    assert broken is None, str(broken)
+
+
+def test_a_seed_gives_the_same_run_every_time() -> None:
+    plans = [SIMULATION.chances.draw(seed) for seed in (5, 5)]
+    assert plans[0] == plans[1]

@@ -1,0 +1,1 @@
+"""Does every promise hold in runs that chance has planned?"""

@@ -1,0 +1,141 @@
+"""What do producers and operators do in a simulated run, and what are they answered?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from processor.adapters.memory.holds import MemoryHolds
+from processor.domain.errors import ProcessorError, Unavailable
+from processor.domain.ids import dead_letter_id
+from processor.ports.holds import HoldKind
+from processor.ports.ledger import Ending, Fault
+from processor.ports.waiting_room import WaitingState
+from tests.simulation.plan import Act
+from tests.worlds import CODEC
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from processor.domain.ids import JobId
+    from processor.runtime.cancelling import Cancellation
+    from tests.operators import OperatedCluster
+    from tests.simulation.plan import Step, Submitted
+    from tests.worlds import Acked
+
+PATIENCE: Final = 60.0
+"""Seconds that an operator waits for a job to die before he turns away."""
+TRIES: Final = 20
+
+
+class People:
+    """Everybody outside the workers; each of them acts in a process of his own."""
+
+    def __init__(self, cluster: OperatedCluster, payloads: Mapping[str, bytes]) -> None:
+        self._cluster = cluster
+        self._payloads = payloads
+        self._busy: set[asyncio.Future[None]] = set()
+        self.acked: dict[int, Acked] = {}
+        """By the number of the submission in the plan."""
+        self.cancelled: list[Cancellation] = []
+        """What was answered to those who cancelled."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody still waits for an answer."""
+        return bool(self._busy)
+
+    def submit(self, number: int, one: Submitted) -> None:
+        """Append a submission."""
+        cluster = self._cluster
+        at = cluster.clock.now() + round(one.delay * 1e6) if one.delay else None
+        payload = self._payloads.get(one.type, b"null")
+        cluster.submit(one.type, one.entity, payload, one.lane, not_before=at)
+        self.acked[number] = cluster.acked[-1]
+
+    def act(self, step: Step) -> None:
+        """Do what a step says to the job that it concerns; there may be none yet."""
+        if not self.acked:
+            return
+        numbers = sorted(self.acked)
+        acked = self.acked[numbers[step.whom % len(numbers)]]
+        job = acked.record.job
+        match step.act:
+            case Act.COPY:
+                self._cluster.append(acked.lane, acked.partition, self._encoded(acked))
+            case Act.CANCEL:
+                self._beside(partial(self._cancel, job))
+            case Act.REPLAY:
+                self._beside(partial(self._replay, job))
+            case Act.DISCARD:
+                self._beside(partial(self._discard, job))
+            case _:
+                kinds = ((HoldKind.TYPE, acked.record.type), (HoldKind.ENTITY, acked.record.entity),
+                         (HoldKind.LANE, acked.lane.name.lower()))  # fmt: skip
+                kind, value = kinds[step.whom % 3]
+                self._beside(partial(self._hold, kind, value, step.seconds))
+
+    def let_go(self) -> None:
+        """Discard what blocks its entity, and release what is held: nobody else would.
+
+        A failover may have forgotten a release.
+        """
+        if not self._busy:
+            self._cluster.database.holds.clear()
+        for (job, generation), waiting in self._cluster.database.waiting.items():
+            if waiting.wait.state == WaitingState.BLOCKING.value and not self._busy:
+                self._beside(partial(self._discard, job, generation))
+
+    async def _cancel(self, job: JobId) -> None:
+        self.cancelled.append(await self._cluster.operator.cancel(job, "ann", "in the simulation"))
+
+    async def _replay(self, job: JobId) -> None:
+        letter = await self._letter(job)
+        if letter is not None:
+            await self._cluster.operator.replay(letter, "ann", "in the simulation")
+
+    async def _discard(self, job: JobId, generation: int | None = None) -> None:
+        letter = await self._letter(job) if generation is None else dead_letter_id(job, generation)
+        if letter is not None:
+            await self._cluster.operator.discard(letter, "ann", "in the simulation")
+
+    async def _letter(self, job: JobId) -> UUID | None:
+        """The dead letter of its newest generation; None where it does not die."""
+        clock, database = self._cluster.clock, self._cluster.database
+        deadline = clock.monotonic() + PATIENCE
+        while clock.monotonic() < deadline:
+            rows = list(database.of_job(job))
+            if rows:
+                last = max(rows, key=lambda row: row.generation)
+                return (
+                    dead_letter_id(job, last.generation) if last.ending is Ending.FAILED else None
+                )
+            await clock.sleep(0.5)
+        return None
+
+    async def _hold(self, kind: HoldKind, value: str, seconds: float) -> None:
+        holds, clock = MemoryHolds(self._cluster.database), self._cluster.clock
+        hold = await holds.hold(kind, value, "ann", "in the simulation")
+        await clock.sleep(seconds)
+        await holds.release(hold.id, "ann", "in the simulation")
+
+    def _encoded(self, acked: Acked) -> bytes:
+        return CODEC.encode_submission(acked.record)
+
+    def _beside(self, operation: Callable[[], Awaitable[None]]) -> None:
+        future = asyncio.ensure_future(self._insist(operation))
+        self._busy.add(future)
+        future.add_done_callback(self._busy.discard)
+
+    async def _insist(self, operation: Callable[[], Awaitable[None]]) -> None:
+        """Ask again while nobody answers, as a person would; any other answer is one."""
+        for _ in range(TRIES):
+            try:
+                return await operation()
+            except (Fault, Unavailable):
+                await self._cluster.clock.sleep(1.0)
+            except ProcessorError:
+                return None
+        return None

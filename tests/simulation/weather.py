@@ -1,0 +1,129 @@
+"""What do a simulated worker's calls meet on their way?
+
+Every call of a port takes as long as chance wants, within its run's seed; so every interleaving can
+come. On its way it may fail, lose its answer, be the worker's last, or stand still with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final
+
+from processor.ports.ledger import Fault
+from processor.ports.log import LogFailure
+from tests.simulation.plan import Act
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from processor.ports.clock import Clock
+    from tests.simulation.plan import Step
+
+    Refusal = Callable[[str], BaseException | None]
+
+QUICK: Final = (0.0, 0.0, 0.0, 0.001, 0.004, 0.02, 0.1)
+SLOW: Final = (0.05, 0.3, 1.0)
+_DATABASE: Final = (
+    "ledger.",
+    "ownership.",
+    "workers.",
+    "waiting_room.",
+    "holds.",
+    "transactions.",
+    "transaction.",
+    "cancelling.",
+    "operations.",
+)
+
+
+class Sky:
+    """What all workers of a run share: is the database there, and the broker?"""
+
+    def __init__(self, clock: Clock, seed: int) -> None:
+        self.clock = clock
+        self.chance = random.Random(seed)
+        self.database_back = 0.0
+        """When the database answers again, by the clock."""
+        self.broker_back = 0.0
+        self.timeline = 1
+        """Of the database that is the primary now."""
+
+    def refuse(self, name: str, timeline: int) -> BaseException | None:
+        """The error of a call whose other end is away, or is another than when it began."""
+        now = self.clock.monotonic()
+        away = now < self.database_back or timeline != self.timeline
+        if away and name.startswith(_DATABASE):
+            return fault_of(name, "the database is away")
+        if now < self.broker_back and name == "log.append":
+            return LogFailure("the broker is away")
+        return None
+
+
+class Weather:
+    """One worker's; stands as the step of its adapters."""
+
+    def __init__(self, sky: Sky, die: Callable[[], BaseException]) -> None:
+        """`die` ends the worker and says with what its call ends."""
+        self._sky = sky
+        self._die = die
+        self.fails = False
+        """The next call that can fail does, before its effect."""
+        self.loses = False
+        """The next call that can fail does, after its effect."""
+        self.dies = False
+        """The next call is the last, after its effect."""
+        self.slow_until = 0.0
+        self.thawed = asyncio.Event()
+        self.thawed.set()
+        self.calls = 0
+
+    def turn(self, step: Step) -> None:
+        """Let the next calls meet what a step says."""
+        match step.act:
+            case Act.DIE_AFTER_CALL:
+                self.dies = True
+            case Act.FAIL_CALL:
+                self.fails = True
+            case Act.LOSE_ANSWER:
+                self.loses = True
+            case _:
+                self.slow_until = self._sky.clock.monotonic() + step.seconds
+
+    async def __call__(self, name: str) -> BaseException | None:
+        """See `processor.adapters.memory.step.Step`."""
+        sky, clock, timeline = self._sky, self._sky.clock, self._sky.timeline
+        self.calls += 1
+        slow = clock.monotonic() < self.slow_until
+        await clock.sleep(sky.chance.choice(SLOW if slow else QUICK))
+        await self.thawed.wait()
+        if name == "log.fetch":
+            await clock.sleep(sky.broker_back - clock.monotonic())
+        refusal = sky.refuse(name, timeline)
+        if refusal is not None:
+            raise refusal
+        if self.dies:
+            self.dies = False
+            return self._die()
+        return self._once(name)
+
+    def _once(self, name: str) -> BaseException | None:
+        if not (self.fails or self.loses):
+            return None
+        error = fault_of(name, "the connection broke")
+        if error is None:
+            return None
+        if self.fails:
+            self.fails = False
+            raise error
+        self.loses = False
+        return error
+
+
+def fault_of(name: str, why: str) -> BaseException | None:
+    """How that call of a port may fail; None for one that never does."""
+    if name == "transaction.rollback":  # it never raises, says its port
+        return None
+    if name.startswith(_DATABASE):
+        return Fault(why)
+    return LogFailure(why) if name == "log.append" else None
