@@ -27,6 +27,7 @@ from processor.adapters.memory.log import MemoryLog, MemoryReader
 from processor.adapters.memory.membership import MemoryGroup, MemoryMembership
 from processor.adapters.memory.ownership import MemoryOwnership
 from processor.adapters.memory.step import onward
+from processor.adapters.memory.suspects import MemorySuspects
 from processor.adapters.memory.topics import MemoryTopics
 from processor.adapters.memory.transactions import MemoryTransactions
 from processor.adapters.memory.waiting_room import MemoryWaitingRoom
@@ -37,6 +38,7 @@ from processor.domain.priority import LANES, Priority
 from processor.domain.status import Live
 from processor.domain.submission import SubmissionRecord
 from processor.domain.topics import Topics
+from processor.ports.codec import Codec
 from processor.ports.log import Append, Place
 from processor.runtime.fetching import LookAhead
 from processor.runtime.handlers import Jobs
@@ -56,6 +58,13 @@ TypeAdapter(int)  # pydantic looks for its plugins on the disk once, which a cor
 
 Hook = Callable[[str], Awaitable[BaseException | None]]
 _PROCESS: ContextVar[Member | None] = ContextVar("process", default=None)
+
+
+def this_process() -> Member:
+    """The worker in whose process this is called: for a handler that kills it."""
+    member = _PROCESS.get()
+    assert member is not None
+    return member
 
 
 class Died(BaseException):
@@ -111,6 +120,7 @@ class MemoryCluster:
         self.chance = random.Random(7)
         self.metrics: Callable[[str], MetricsService] = MetricsService
         self.tracing = Tracing()
+        self.codec: Codec = CODEC
 
     def member(self, hook: Hook = onward, *, jobs: Jobs | None = None, release: str = "") -> Member:
         """A worker that has not started yet."""
@@ -240,7 +250,7 @@ class Member:
         self.transactions = MemoryTransactions(database, step=step)
         world = World(
             clock=clock,
-            codec=CODEC,
+            codec=cluster.codec,
             log=self.log,
             readers=[
                 MemoryReader(cluster.topics, self._places(lane), clock, step=step) for lane in LANES
@@ -248,6 +258,7 @@ class Member:
             membership=self.membership,
             ownership=MemoryOwnership(database, step=step),
             workers=MemoryWorkers(database, step=step),
+            suspects=MemorySuspects(database, step=step),
             ledger=MemoryLedger(database, step=step),
             room=MemoryWaitingRoom(database, step=step),
             holds=MemoryHolds(database, step=step),

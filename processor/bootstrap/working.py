@@ -19,6 +19,7 @@ from processor.adapters.postgres.ledger import PostgresLedger
 from processor.adapters.postgres.lineage import Lineage
 from processor.adapters.postgres.ownership import PostgresOwnership
 from processor.adapters.postgres.pool import SERVICE, Pool
+from processor.adapters.postgres.suspects import PostgresSuspects
 from processor.adapters.postgres.transactions import PREPARE, PostgresTransactions
 from processor.adapters.postgres.waiting_room import PostgresWaitingRoom
 from processor.adapters.postgres.wakes import PostgresWakes
@@ -134,6 +135,7 @@ async def _made(
         ),
         ownership=PostgresOwnership(service),
         workers=PostgresWorkers(service),
+        suspects=PostgresSuspects(service),
         ledger=PostgresLedger(service),
         room=PostgresWaitingRoom(service),
         holds=PostgresHolds(service),

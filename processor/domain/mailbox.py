@@ -32,18 +32,19 @@ def _place(placed: _Placed[T]) -> int:
 
 
 class _Mailbox(Generic[T]):
-    __slots__ = ("head", "held", "lines", "out", "standing")
+    __slots__ = ("aside", "head", "held", "lines", "out", "standing")
 
     def __init__(self) -> None:
         self.lines: dict[int, deque[_Placed[T]]] = {}
         self.out = False
         self.held = False
+        self.aside = False
         self.head: tuple[int, T] | None = None
         self.standing = _NOWHERE
 
     def best(self) -> int:
         """The lane whose turn the entity waits for; nowhere while nothing of it may go."""
-        if self.out:
+        if self.out or self.aside:
             return _NOWHERE
         if self.head is not None:
             return self.head[0]
@@ -141,6 +142,19 @@ class Mailboxes(Generic[T]):
             self.lead(entity, lane, job)
         else:
             self.put(entity, lane, place, job)
+            self._restand(entity, box)
+
+    def set_aside(self, entity: int) -> None:
+        """Let no job of an entity that has some go until `resume`, not even its head."""
+        box = self._boxes[entity]
+        box.aside = True
+        self._restand(entity, box)
+
+    def resume(self, entity: int) -> None:
+        """Undo `set_aside`, where the entity still has jobs."""
+        box = self._boxes.get(entity)
+        if box is not None:
+            box.aside = False
             self._restand(entity, box)
 
     def release(self, entity: int) -> None:

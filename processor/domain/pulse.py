@@ -44,6 +44,11 @@ class Pulses:
         for worker in self._seen.keys() - beats.keys():
             del self._seen[worker]
 
+    def has_beaten_since(self, worker: UUID, moment: float) -> bool:
+        """Whether a worker is known to have lived after that moment."""
+        seen = self._seen.get(worker)
+        return seen is not None and seen.moved_at > moment
+
     def dead(self, worker: UUID, now: float) -> bool:
         """Whether a worker is known to be dead: it left for good, or stopped beating."""
         seen = self._seen.get(worker)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
+    from processor.domain.quarantine import Suspect
+
 Positions = tuple[int, int, int, int]
 """Next offset that is not done, by lane: critical, high, normal, low."""
 
@@ -29,10 +31,14 @@ class Owner:
     worker: UUID | None
     released: bool
     unclean: int
-    """Takeovers in a row without a release."""
+    """Workers that died owning it since the partition was last calm."""
     positions: Positions
     epoch: int = 0
     """For logs only."""
+    suspect_until: Positions | None = None
+    """How far the lanes were read since the first of these deaths; None where nobody died."""
+    suspects: tuple[Suspect, ...] = ()
+    """The records under suspicion, as `take` finds them where somebody died."""
 
 
 class Move(NamedTuple):
@@ -59,7 +65,11 @@ class Ownership(Protocol):
         ...
 
     async def take(self, seen: Owner, token: UUID, worker: UUID, *, unclean: bool) -> Owner | None:
-        """Put a new token where `seen`'s still stands; None where another came first."""
+        """Put a new token where `seen`'s still stands; None where another came first.
+
+        `unclean` says that the last owner is dead. That counts against the partition, and against
+        the record that was its one suspect, unless it had released, said that it leaves, or gone.
+        """
         ...
 
     async def advance(self, moves: Sequence[Move]) -> set[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from processor.runtime.partition import OwnedPartition
 
 log = structlog.get_logger(__name__)
+
+
+class Decodes(Protocol):
+    """What an intake asks of a decoder."""
+
+    def deliver(self, partition: OwnedPartition, record: LogRecord) -> Delivery:
+        """The job of a record; raises `UnknownSchema`, which is no corruption."""
+        ...
 
 
 class Decoder:
@@ -43,7 +51,8 @@ class Decoder:
         except UnknownSchema:
             raise
         except Undecodable as error:
-            return self._corrupt(partition, record.offset, value, error)
+            detail = ErrorDetail(Reason.UNDECODABLE, "Undecodable", str(error))
+            return self.unread(partition, record, detail)
         key, home = _home(decoded.tenant, decoded.entity, self._partitions)
         if home != partition.number:
             log.error(
@@ -56,24 +65,34 @@ class Decoder:
             )
         return Delivery(decoded, value, partition, self._lane, record.offset, key)
 
-    def _corrupt(
-        self, partition: OwnedPartition, offset: int, value: bytes, error: Undecodable
-    ) -> Delivery:
-        """A record that is none of ours: a job of its own, whose entity is itself."""
-        number = partition.number
+    def unread(self, partition: OwnedPartition, record: LogRecord, error: ErrorDetail) -> Delivery:
+        """A record by its bytes alone: a job of its own, whose entity is itself, with its end."""
+        number, offset, value = partition.number, record.offset, record.value or b""
         job = job_of_undecodable(self._cluster, self._topic, number, offset)
-        record = SubmissionRecord(job, "", b"null", str(job), self._lane, submitted_at=0)
-        key = entity_key(None, record.entity)
-        delivery = Delivery(record, value, partition, self._lane, offset, key)
-        delivery.corrupt = ErrorDetail(Reason.UNDECODABLE, "Undecodable", str(error))
+        stand_in = SubmissionRecord(job, "", b"null", str(job), self._lane, submitted_at=0)
+        key = entity_key(None, stand_in.entity)
+        delivery = Delivery(stand_in, value, partition, self._lane, offset, key)
+        delivery.corrupt = error
         log.error(
             "a record cannot be decoded; a dead letter at once",
             topic=self._topic,
             partition=number,
             offset=offset,
-            because=str(error),
+            because=error.message,
         )
         return delivery
+
+
+class Unread:
+    """Decodes nothing: for a record that killed who decoded it."""
+
+    def __init__(self, decoder: Decoder, error: ErrorDetail) -> None:
+        self._decoder = decoder
+        self._error = error
+
+    def deliver(self, partition: OwnedPartition, record: LogRecord) -> Delivery:
+        """See `Decodes`."""
+        return self._decoder.unread(partition, record, self._error)
 
 
 @lru_cache(maxsize=65_536)

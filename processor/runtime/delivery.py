@@ -82,7 +82,7 @@ class Delivery:
         self.told = False
         """Its end is acknowledged in the journal, and its row was removed or laid to rest."""
         self.corrupt: ErrorDetail | None = None
-        """Set for a record that could not be decoded."""
+        """Set where no handler runs: the record cannot be decoded, or has killed its workers."""
         self.faults = 0
         """Repeats that the infrastructure caused."""
         self.returned = 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from processor.domain.mailbox import Mailboxes
     from processor.domain.priority import Priority
+    from processor.runtime.admission import Admission
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
 
@@ -35,12 +36,14 @@ class Dispatcher:
         run: Callable[[Delivery], Coroutine[None, None, None]],
         gate: Callable[[], bool],
         is_lane_held: Callable[[Priority], bool],
+        admission: Admission,
     ) -> None:
         self._mailboxes = mailboxes
         self._slots = slots
         self._run = run
         self._gate = gate
         self._is_lane_held = is_lane_held
+        self._admission = admission
         self._shares = Shares()
         self._held = [0 for _ in LANES]
         self._asked = False
@@ -87,6 +90,11 @@ class Dispatcher:
         self._asked = False
         if self._stopped or not self._gate():
             return
+        self._send()
+        while self._admission.call_next():
+            self._send()
+
+    def _send(self) -> None:
         served = [not self._is_lane_held(lane) for lane in LANES]
         ready, held = self._mailboxes.ready, self._held
         while any(ready):
@@ -98,7 +106,9 @@ class Dispatcher:
             )
             if lane is None:
                 return
-            self._start(self._mailboxes.take(lane))
+            delivery = self._mailboxes.take(lane)
+            if delivery.partition.quarantine is None or self._admission.admits(delivery):
+                self._start(delivery)
 
     def _start(self, delivery: Delivery) -> None:
         delivery.partition.out += 1
@@ -111,6 +121,7 @@ class Dispatcher:
     def _ended(self, attempt: asyncio.Task[None]) -> None:
         delivery = self.running.pop(attempt)
         self._held[delivery.lane] -= 1
+        self._admission.ended(delivery)
         if not attempt.cancelled() and (error := attempt.exception()) is not None:
             log.critical("an attempt broke outside its handler", exc_info=error)
         self.wake()

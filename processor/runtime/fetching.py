@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from processor.domain.priority import Priority
     from processor.ports.clock import Clock
-    from processor.ports.codec import UnknownSchema
     from processor.ports.log import LogRecord, Reader
     from processor.runtime.decoding import Decoder
-    from processor.runtime.intake import Intake
+    from processor.runtime.examining import Examiner
+    from processor.runtime.intake import Halt
     from processor.runtime.partition import OwnedPartition
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class LaneFetcher:
         topic: str,
         reader: Reader,
         decoder: Decoder,
-        intake: Intake,
+        intake: Examiner,
         clock: Clock,
         look_ahead: LookAhead,
         is_lane_held: Callable[[Priority], bool],
@@ -152,16 +152,19 @@ class LaneFetcher:
                 read.append((owned, records))
         for halt in await self._intake.take_in(self._decoder, self.lane, read):
             if self._reading.get(halt.partition.number) is halt.partition:
-                self._halt(halt.partition, halt.offset, halt.unknown)
+                self._halt(halt)
 
-    def _halt(self, partition: OwnedPartition, offset: int, unknown: UnknownSchema) -> None:
-        number = partition.number
-        self._halted[number] = self._clock.monotonic() + WAIT_FOR_SCHEMA
-        self.reader.place(Place(self.topic, number), offset)
+    def _halt(self, halt: Halt) -> None:
+        number, unknown = halt.partition.number, halt.unknown
+        pause = halt.pause if unknown is None else WAIT_FOR_SCHEMA
+        self._halted[number] = self._clock.monotonic() + pause
+        self.reader.place(Place(self.topic, number), halt.offset)
+        if unknown is None:
+            return
         log.error(
             "a partition waits for a release that knows its schema: deploy readers first",
             topic=self.topic,
             partition=number,
-            offset=offset,
+            offset=halt.offset,
             because=str(unknown),
         )

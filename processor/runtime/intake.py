@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from processor.ports.ledger import Known, WaitingRow
     from processor.ports.log import LogRecord
     from processor.runtime.books import Books
-    from processor.runtime.decoding import Decoder
+    from processor.runtime.decoding import Decodes
     from processor.runtime.delivery import Delivery
     from processor.runtime.memory import Memory
     from processor.runtime.partition import OwnedPartition
@@ -39,11 +39,14 @@ log = structlog.get_logger(__name__)
 
 
 class Halt(NamedTuple):
-    """A record that a later release must read: nothing behind it may be."""
+    """A record that cannot be taken in now: nothing behind it may be."""
 
     partition: OwnedPartition
     offset: int
-    unknown: UnknownSchema
+    unknown: UnknownSchema | None = None
+    """Set where a later release must read it."""
+    pause: float = 0.0
+    """Otherwise: in how many seconds it may be tried again."""
 
 
 class Intake:
@@ -70,7 +73,7 @@ class Intake:
         self._wake = wake
         self._look_ahead = look_ahead
 
-    async def take_in(self, decoder: Decoder, lane: Priority, read: Read) -> list[Halt]:
+    async def take_in(self, decoder: Decodes, lane: Priority, read: Read) -> list[Halt]:
         """Route everything that was read, up to what a later release must read."""
         arrived: list[Delivery] = []
         halts: list[Halt] = []
@@ -91,7 +94,7 @@ class Intake:
 
     def _reserve(
         self,
-        decoder: Decoder,
+        decoder: Decodes,
         lane: Priority,
         partition: OwnedPartition,
         records: Sequence[LogRecord],

@@ -1,10 +1,8 @@
 """Which partitions does this worker own, and how does it take over and let go?
 
-The group says who should own a partition; the ownership row says who does. Taking over: wait until
-the row is released, at most the drain time, or until its worker is dead; then compare-and-set on
-the token seen, with a fresh heartbeat of our own (H25, H26). Letting go: nothing new is dispatched;
-once nothing of the partition runs or is unflushed or unrecorded, one UPDATE writes its last
-positions and lets go (H28). What is being let go is let go to the end (H27).
+The group says who should own a partition; the ownership row says who does. Letting go: nothing new
+is dispatched; once nothing of the partition runs or is unflushed or unrecorded, one UPDATE writes
+its last positions and lets go (H28). What is being let go is let go to the end (H27).
 """
 
 from __future__ import annotations
@@ -12,26 +10,25 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
 
 import structlog
 
 from processor.domain.errors import Unavailable
 from processor.domain.pulse import Pulses
 from processor.ports.ledger import Fault
-from processor.ports.log import LogCut, Place
-from processor.ports.ownership import Fence
-from processor.runtime.partition import OwnedPartition
+from processor.runtime.taking import Taker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from uuid import UUID
 
     from processor.ports.clock import Clock
     from processor.ports.membership import Membership
-    from processor.ports.ownership import Owner, Ownership
+    from processor.ports.ownership import Ownership
     from processor.runtime.dispatcher import Dispatcher
     from processor.runtime.fetching import LaneFetcher
     from processor.runtime.memory import Memory
+    from processor.runtime.partition import OwnedPartition
     from processor.runtime.publisher import Publisher
     from processor.runtime.returning import Returning
 
@@ -79,7 +76,6 @@ class Keeper:
         era: Callable[[], int],
     ) -> None:
         """`era` counts how often the database turned out to be another one."""
-        self._worker = worker
         self._membership = membership
         self._ownership = ownership
         self._clock = clock
@@ -88,6 +84,15 @@ class Keeper:
         self._era_now = era
         self._era = era()
         self.pulses = Pulses()
+        self._taker = Taker(
+            worker,
+            ownership,
+            clock,
+            holdings.fetchers,
+            self.pulses,
+            times.drain,
+            self.may_dispatch,
+        )
         self._wanted_since: dict[int, float] = {}
         self._leaving: dict[int, asyncio.Task[None]] = {}
         self._lost: list[OwnedPartition] = []
@@ -167,22 +172,10 @@ class Keeper:
         now = self._clock.monotonic()
         self._wanted_since = {p: self._wanted_since.get(p, now) for p in missing}
         if missing and not self._stopping and self.may_dispatch():
-            await self._take_over(missing)
+            await self._take_over()
 
-    async def _take_over(self, missing: frozenset[int] | set[int]) -> None:
-        taken: list[OwnedPartition] = []
-        owners = await self._ownership.owners(missing)
-        for number in sorted(missing):
-            seen = owners[number]
-            if not self._may_take(seen) or not self.may_dispatch():
-                continue
-            unclean = not seen.released and seen.worker not in (None, self._worker)
-            token = uuid4()
-            owner = await self._ownership.take(seen, token, self._worker, unclean=unclean)
-            if owner is not None:
-                taken.append(OwnedPartition(Fence(number, token), owner.positions))
-                log.info("took a partition over", partition=number, epoch=owner.epoch)
-        await self._assert_in_log(taken)
+    async def _take_over(self) -> None:
+        taken = await self._taker.take(self._wanted_since)
         if self._stopping:
             return
         for partition in taken:
@@ -190,23 +183,6 @@ class Keeper:
             for fetcher in self._holds.fetchers:
                 fetcher.take(partition)
             self._holds.returning.take(partition)
-
-    def _may_take(self, seen: Owner) -> bool:
-        if seen.released or seen.worker is None or seen.worker == self._worker:
-            return True
-        now = self._clock.monotonic()
-        waited = now - self._wanted_since.get(seen.partition, now)
-        return waited >= self._times.drain or self.pulses.dead(seen.worker, now)
-
-    async def _assert_in_log(self, taken: Sequence[OwnedPartition]) -> None:
-        for fetcher in self._holds.fetchers:
-            places = [Place(fetcher.topic, partition.number) for partition in taken]
-            bounds = await fetcher.reader.bounds(places) if places else {}
-            for partition, place in zip(taken, places, strict=True):
-                start, end = bounds[place]
-                position = partition.position(fetcher.lane).next
-                if not start <= position <= end:
-                    raise LogCut(place, position, start, end)
 
     async def _advance(self) -> None:
         async with self._writing:

@@ -10,6 +10,7 @@ from processor.ports.ownership import Move
 
 if TYPE_CHECKING:
     from processor.domain.priority import Priority
+    from processor.domain.quarantine import Quarantine
     from processor.ports.ownership import Fence, Positions
 
 
@@ -28,6 +29,7 @@ class OwnedPartition:
         "lost",
         "out",
         "positions",
+        "quarantine",
         "written",
     )
 
@@ -38,6 +40,8 @@ class OwnedPartition:
         self.held_bytes = [0 for _ in LANES]
         """Size of the values that were read and are not done, by lane."""
         self._arrived = list(positions)
+        self.quarantine: Quarantine | None = None
+        """What is suspected of its records; None as long as no owner of it has died."""
         self.out = 0
         """Jobs that were dispatched and are not settled: running, unflushed or unrecorded."""
         self.leaving = False

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from processor.domain.priority import LANES
 from processor.ports.ledger import Fault
+from processor.runtime.admission import Admission
 from processor.runtime.afresh import Afresh
 from processor.runtime.announcing import Announcer
 from processor.runtime.attempt import Attempts, Collaborators, Identity
@@ -26,9 +26,8 @@ from processor.runtime.backlog import watch
 from processor.runtime.beating import Heart
 from processor.runtime.books import Books
 from processor.runtime.calling import Caller, Desk
-from processor.runtime.decoding import Decoder
 from processor.runtime.dispatcher import Dispatcher
-from processor.runtime.fetching import LaneFetcher
+from processor.runtime.examining import Examiner
 from processor.runtime.flusher import Flusher
 from processor.runtime.holding import Holding
 from processor.runtime.intake import Intake
@@ -38,10 +37,12 @@ from processor.runtime.observing import Observer
 from processor.runtime.outcomes import Outcomes
 from processor.runtime.publisher import Publisher
 from processor.runtime.queueing import Queueing
+from processor.runtime.reading import lane_fetchers
 from processor.runtime.recording import Recorder
 from processor.runtime.replaying import Replaying
 from processor.runtime.returning import Returning
 from processor.runtime.settling import Settling
+from processor.runtime.suspects import Warden
 from processor.runtime.waking import Waking
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from processor.domain.priority import Priority
     from processor.runtime.delivery import Delivery
+    from processor.runtime.fetching import LaneFetcher
     from processor.runtime.handlers import Jobs
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.world import Manner, World
@@ -68,8 +70,15 @@ class WorkerRuntime:
         self._manner = manner
         self._threads = ThreadPoolExecutor(manner.slots, thread_name_prefix="handler")
         memory = self._memory = Memory()
+        admission = Admission(memory.mailboxes, world.clock)
+        self._warden = Warden(manner.worker, world.suspects, world.clock, admission, self._doubt)
         self.dispatcher = Dispatcher(
-            memory.mailboxes, manner.slots, self._attempt, self._may_dispatch, self._is_lane_held
+            memory.mailboxes,
+            manner.slots,
+            self._attempt,
+            self._may_dispatch,
+            self._is_lane_held,
+            admission,
         )
         wake = self.dispatcher.wake
         self._publisher = Publisher(
@@ -188,6 +197,7 @@ class WorkerRuntime:
             self._waking.run(),
             announcer.run(),
             self._observer.run(),
+            self._warden.run(self._owned),
             watch(world, self._manner.topics, self._owned, self._memory.reserved.values),
             *(chore() for chore in world.chores),
         ]
@@ -209,7 +219,10 @@ class WorkerRuntime:
         await self.dispatcher.idle(self._manner.times.grace)
 
     async def _attempt(self, delivery: Delivery) -> None:
-        await self._attempts.run(delivery)
+        if delivery.partition.quarantine is None:
+            await self._attempts.run(delivery)
+        else:
+            await self._warden.attempt(self._attempts, delivery)
 
     def _may_dispatch(self) -> bool:
         return self._holding.known and self.keeper.may_dispatch()
@@ -261,21 +274,5 @@ class WorkerRuntime:
             self.dispatcher.wake,
             manner.look_ahead.jobs,
         )
-        fetchers = []
-        for lane in LANES:
-            topic = manner.topics.lane(lane)
-            decoder = Decoder(world.codec, lane, topic, manner.cluster, manner.partitions)
-            reader = world.readers[lane]
-            fetchers.append(
-                LaneFetcher(
-                    lane,
-                    topic,
-                    reader,
-                    decoder,
-                    intake,
-                    world.clock,
-                    manner.look_ahead,
-                    self._is_lane_held,
-                )
-            )
-        return fetchers
+        examiner = Examiner(intake, self._warden, manner.worker, self.dispatcher.wake)
+        return lane_fetchers(world, manner, examiner, self._is_lane_held)

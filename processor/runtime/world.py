@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from processor.ports.log import Log, Reader
     from processor.ports.membership import Membership
     from processor.ports.ownership import Ownership, Workers
+    from processor.ports.suspects import Suspects
     from processor.ports.transactions import Transactions
     from processor.ports.waiting_room import Room
 
@@ -40,6 +41,7 @@ class World:
     membership: Membership
     ownership: Ownership
     workers: Workers
+    suspects: Suspects
     ledger: Ledger
     room: Room
     holds: Holds

@@ -23,7 +23,7 @@ __all__ = ["blocking_calls_fail"]
 
 SAMPLE = 12
 """Every so manieth call is tried by default; all of them with `-m long`."""
-DATABASE = ("ledger.", "ownership.", "workers.", "transactions.", "transaction.")
+DATABASE = ("ledger.", "ownership.", "workers.", "suspects.", "transactions.", "transaction.")
 
 
 class At:

@@ -10,10 +10,11 @@ from processor.domain.mailbox import Mailboxes
 from processor.domain.priority import Priority
 from processor.domain.submission import SubmissionRecord
 from processor.ports.ownership import Fence
+from processor.runtime.admission import Admission
 from processor.runtime.delivery import Delivery
 from processor.runtime.dispatcher import Dispatcher
 from processor.runtime.partition import OwnedPartition
-from tests.virtual_time import in_virtual_time
+from tests.virtual_time import in_virtual_time, loop_of_the_test
 
 
 @in_virtual_time
@@ -27,7 +28,8 @@ async def test_an_attempt_that_is_stopped_before_its_first_step_still_lets_its_j
         finally:
             let_go.append(delivery)
 
-    dispatcher = Dispatcher(mailboxes, 1, run, lambda: True, lambda _: False)
+    admission = Admission(mailboxes, loop_of_the_test().clock)
+    dispatcher = Dispatcher(mailboxes, 1, run, lambda: True, lambda _: False, admission)
     job = JobId(UUID(int=1))
     record = SubmissionRecord(job, "any", b"null", "N1", Priority.NORMAL, 0)
     partition = OwnedPartition(Fence(0, UUID(int=2)), (0, 0, 0, 0))

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
+    from processor.domain.quarantine import Suspect
     from processor.ports.clock import Clock
     from processor.ports.holds import Hold
     from processor.ports.ledger import Entry
     from processor.ports.operations import Operation, OperationKind
     from processor.ports.ownership import Beat, Fence
+    from processor.ports.suspects import Mark
     from processor.ports.transactions import Claim
 
 ABSORBING = (Ending.COMPLETE, Ending.CANCELLED)
@@ -77,6 +79,8 @@ class MemoryDatabase:
     """By id; those that were released are gone."""
     last_hold: int = 0
     operations: dict[tuple[OperationKind, JobId, int], Operation] = field(default_factory=dict)
+    suspects: dict[tuple[int, int, int], tuple[Mark | None, Suspect]] = field(default_factory=dict)
+    """By partition, lane and offset: the mark that stands, and what deaths speak of."""
     listeners: list[Callable[[int, JobId], None]] = field(default_factory=list)
     """Who is told of a wake-up: (partition, job)."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from processor.adapters.memory.database import MemoryDatabase
+    from processor.domain.quarantine import Suspect
     from processor.ports.ownership import Move
 
 
@@ -38,15 +39,19 @@ class MemoryOwnership:
         stands = self._database.owners.get(seen.partition)
         taken = None
         if stands is not None and stands.token == seen.token:
+            beat = None if stands.worker is None else self._database.workers.get(stands.worker)
+            died = unclean and not stands.released and beat is not None and not beat.leaving
+            self._blame(stands, died=died)
             taken = replace(
                 stands,
                 token=token,
                 worker=worker,
                 released=False,
-                unclean=stands.unclean + 1 if unclean and not stands.released else 0,
+                unclean=stands.unclean + died,
                 epoch=stands.epoch + 1,
             )
             self._database.owners[seen.partition] = taken
+            taken = replace(taken, suspects=self._suspects(seen.partition))
         if lost is not None:
             raise lost
         return taken
@@ -68,6 +73,21 @@ class MemoryOwnership:
         if lost is not None:
             raise lost
         return released
+
+    def _blame(self, dead: Owner, *, died: bool) -> None:
+        """Count a death against the one suspect; other marks stay, or go where nobody died."""
+        rows = self._database.suspects
+        for key, (mark, suspect) in list(rows.items()):
+            if key[0] != dead.partition or mark is None or mark.worker != dead.worker:
+                continue
+            if died:
+                rows[key] = (mark, suspect._replace(deaths=suspect.deaths + mark.alone))
+            elif not suspect.deaths:
+                del rows[key]
+
+    def _suspects(self, partition: int) -> tuple[Suspect, ...]:
+        found = self._database.suspects.items()
+        return tuple(suspect for key, (_, suspect) in sorted(found) if key[0] == partition)
 
     def _move(self, move: Move, *, released: bool) -> bool:
         owners, number = self._database.owners, move.fence.partition

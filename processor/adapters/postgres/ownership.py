@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from processor.domain.priority import Priority
+from processor.domain.quarantine import Suspect
 from processor.ports.ownership import Owner
 
 if TYPE_CHECKING:
@@ -16,17 +17,19 @@ if TYPE_CHECKING:
     from processor.adapters.postgres.pool import Pool
     from processor.ports.ownership import Move
 
-_COLUMNS: Final = "partition, token, worker, released, unclean, critical, high, normal, low, epoch"
+_COLUMNS: Final = """
+partition, token, worker, released, unclean, critical, high, normal, low, epoch, suspect_until
+"""
 _OWNERS: Final = f"""
 SELECT {_COLUMNS} FROM jobs.ownership WHERE partition = ANY ($1::smallint[])
 """  # noqa: S608 - names of columns
 _TAKE: Final = f"""
-UPDATE jobs.ownership
-SET token = $3, epoch = epoch + 1, worker = $4, released = false,
-    unclean = CASE WHEN $5 AND NOT released THEN unclean + 1 ELSE 0 END
-WHERE partition = $1 AND token IS NOT DISTINCT FROM $2
-RETURNING {_COLUMNS}
+SELECT {_COLUMNS} FROM jobs.take_over_v1($1, $2, $3, $4, $5)
 """  # noqa: S608 - names of columns
+_SUSPECTS: Final = """
+SELECT lane, at_offset, deaths, decoding FROM jobs.suspect WHERE partition = $1
+ORDER BY lane, at_offset
+"""
 _ADVANCE: Final = """
 UPDATE jobs.ownership o
 SET critical = u.c1, high = u.h1, normal = u.n1, low = u.l1
@@ -69,7 +72,11 @@ class PostgresOwnership:
                 )
             except asyncpg.LockNotAvailableError:
                 return None
-        return None if row is None else _owner(row)
+            if row is None:
+                return None
+            # The token is ours by now: nobody else writes about the partition's suspects.
+            suspects = await connection.fetch(_SUSPECTS, seen.partition) if row["unclean"] else []
+        return _owner(row, [Suspect(Priority(lane), *rest) for lane, *rest in suspects])
 
     async def advance(self, moves: Sequence[Move]) -> set[int]:
         """Write positions, all in one statement; the partitions whose row still was as `before`."""
@@ -88,7 +95,8 @@ class PostgresOwnership:
         return row is not None
 
 
-def _owner(row: asyncpg.Record) -> Owner:
+def _owner(row: asyncpg.Record, suspects: Sequence[Suspect] = ()) -> Owner:
+    until = row["suspect_until"]
     return Owner(
         partition=row["partition"],
         token=row["token"],
@@ -97,4 +105,6 @@ def _owner(row: asyncpg.Record) -> Owner:
         unclean=row["unclean"],
         positions=(row["critical"], row["high"], row["normal"], row["low"]),
         epoch=row["epoch"],
+        suspect_until=None if until is None else (until[0], until[1], until[2], until[3]),
+        suspects=tuple(suspects),
     )

@@ -32,6 +32,7 @@ FUNCTIONS = (
     "enqueue_v1",
     "replay_in_place_v1",
     "cancel_v1",
+    "take_over_v1",
 )
 
 

@@ -16,6 +16,6 @@ COMMENT ON TABLE jobs.ownership IS 'Who owns a partition, and where its position
 COMMENT ON COLUMN jobs.ownership.token IS 'Random, new at each take-over: the fence. It stands in a unique key so that FOR KEY SHARE keeps a take-over out and lets the positions be written.';
 COMMENT ON COLUMN jobs.ownership.epoch IS 'Take-overs so far; for logs only.';
 COMMENT ON COLUMN jobs.ownership.released IS 'The worker has let go: nothing of it runs here, nothing is unflushed.';
-COMMENT ON COLUMN jobs.ownership.unclean IS 'Take-overs in a row from a worker that died without letting go.';
-COMMENT ON COLUMN jobs.ownership.suspect_until IS 'By lane: below this offset jobs run in quarantine, one suspect at a time.';
+COMMENT ON COLUMN jobs.ownership.unclean IS 'Workers that died owning the partition since it was last calm.';
+COMMENT ON COLUMN jobs.ownership.suspect_until IS 'By lane how far was read since the first of these deaths: from the second on everything below runs in quarantine, one suspect at a time.';
 COMMENT ON COLUMN jobs.ownership.critical IS 'The position of the lane: the offset below which every record is done. Likewise high, normal, low.';
