@@ -14,10 +14,10 @@ from processor.runtime.failing import detail_of
 
 if TYPE_CHECKING:
     from processor.domain.events import ErrorDetail
-    from processor.domain.mailbox import Mailboxes
     from processor.domain.quarantine import Suspect
     from processor.ports.clock import Clock
     from processor.runtime.delivery import Delivery
+    from processor.runtime.memory import Memory
 
 DECODING_FIRST = 1.0
 """Seconds that no suspect starts after one could not be decoded: who wants to comes again."""
@@ -26,8 +26,8 @@ DECODING_FIRST = 1.0
 class Admission:
     """The one turn of a process, and who waits for it."""
 
-    def __init__(self, mailboxes: Mailboxes[Delivery], clock: Clock) -> None:
-        self._mailboxes = mailboxes
+    def __init__(self, memory: Memory, clock: Clock) -> None:
+        self._memory = memory
         self._clock = clock
         self._holder: object | None = None
         self._decoding_until = 0.0
@@ -50,8 +50,8 @@ class Admission:
         if self._is_free():
             self._holder = taken
             return True
-        self._mailboxes.give_back(taken.entity, taken.lane, taken.offset, taken)
-        self._mailboxes.set_aside(taken.entity)
+        self._memory.put_back(taken)
+        self._memory.mailboxes.set_aside(taken.entity)
         self._aside[taken.entity] = None
         return False
 
@@ -61,7 +61,7 @@ class Admission:
             return False
         entity = next(iter(self._aside))
         del self._aside[entity]
-        self._mailboxes.resume(entity)
+        self._memory.mailboxes.resume(entity)
         return True
 
     def may_decode(self, who: object) -> bool:

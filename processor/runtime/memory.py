@@ -38,3 +38,8 @@ class Memory:
         if self.reserved.get(delivery.name) is delivery:
             del self.reserved[delivery.name]
             self.rows.pop(delivery.name, None)
+
+    def put_back(self, taken: Delivery) -> None:
+        """Put a job that was taken back where it was: first of all if it is its entity's head."""
+        leads = self.lines.head_of(taken.entity) == taken.record.job
+        self.mailboxes.give_back(taken.entity, taken.lane, taken.offset, taken, leads=leads)

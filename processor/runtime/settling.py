@@ -92,11 +92,7 @@ class Settling:
         """A dispatched job goes back to where it was, to be started again."""
         if delivery.partition.open:
             delivery.partition.out -= 1
-            entity, job = delivery.entity, delivery.record.job
-            leads = self._memory.lines.head_of(entity) == job
-            self._memory.mailboxes.give_back(
-                entity, delivery.lane, delivery.offset, delivery, leads=leads
-            )
+            self._memory.put_back(delivery)
             self.wake()
         else:
             self._leave(delivery)

@@ -70,7 +70,7 @@ class WorkerRuntime:
         self._manner = manner
         self._threads = ThreadPoolExecutor(manner.slots, thread_name_prefix="handler")
         memory = self._memory = Memory()
-        admission = Admission(memory.mailboxes, world.clock)
+        admission = Admission(memory, world.clock)
         self._warden = Warden(manner.worker, world.suspects, world.clock, admission, self._doubt)
         self.dispatcher = Dispatcher(
             memory.mailboxes,

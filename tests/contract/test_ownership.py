@@ -108,25 +108,38 @@ async def test_who_takes_over_finds_the_positions_as_they_were_left(world: World
     assert taken.positions == (1, 2, 3, 4)
 
 
-async def test_deaths_in_a_row_are_counted_until_somebody_lets_go(world: World) -> None:
-    counts = []
-    for _ in range(3):
-        taken = await world.ownership.take(await owner(world), an_id(), an_id(), unclean=True)
-        assert taken is not None
-        counts.append(taken.unclean)
+async def test_deaths_are_counted_and_letting_go_does_not_undo_them(world: World) -> None:
+    counts = [await take_from_the_dead(world) for _ in range(3)]
     assert counts == [0, 1, 2], "the first take-over found it released"
     fence = Fence(0, (await owner(world)).token or an_id())
     assert await world.ownership.release(Move(fence, START, START))
-    again = await world.ownership.take(await owner(world), an_id(), an_id(), unclean=True)
-    assert again is not None
-    assert again.unclean == 0
+    assert await take_from_the_dead(world) == 2
 
 
-async def test_a_worker_that_left_in_time_counts_as_no_death(world: World) -> None:
-    await own(world)
-    taken = await world.ownership.take(await owner(world), an_id(), an_id(), unclean=False)
+async def take_from_the_dead(world: World) -> int:
+    """Take over as one who has seen the owner dead; the deaths counted so far."""
+    heir = an_id()
+    await world.workers.join(heir, "1.0", [])
+    taken = await world.ownership.take(await owner(world), an_id(), heir, unclean=True)
     assert taken is not None
-    assert taken.unclean == 0
+    return taken.unclean
+
+
+async def test_a_worker_that_lives_said_that_it_leaves_or_is_gone_counts_as_no_death(
+    world: World,
+) -> None:
+    lives, leaves, gone = an_id(), an_id(), an_id()
+    for worker in (lives, leaves, gone):
+        await world.workers.join(worker, "1.0", [])
+        await own(world, worker=worker)
+        if worker == leaves:
+            await world.workers.leave(worker)
+        if worker == gone:
+            await world.workers.part(worker)
+        unclean = worker != lives
+        taken = await world.ownership.take(await owner(world), an_id(), an_id(), unclean=unclean)
+        assert taken is not None
+        assert taken.unclean == 0
 
 
 async def test_a_beat_counts_up_and_shows_everybody(world: World) -> None:

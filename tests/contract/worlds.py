@@ -12,18 +12,21 @@ from uuid import UUID
 from processor.adapters.memory.database import MemoryDatabase, Wait
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.ownership import MemoryOwnership
+from processor.adapters.memory.suspects import MemorySuspects
 from processor.adapters.memory.transactions import MemoryTransactions
 from processor.adapters.memory.workers import MemoryWorkers
 from processor.adapters.postgres.cluster import Cluster
 from processor.adapters.postgres.ledger import PostgresLedger
 from processor.adapters.postgres.ownership import PostgresOwnership
 from processor.adapters.postgres.pool import SERVICE, Pool
+from processor.adapters.postgres.suspects import PostgresSuspects
 from processor.adapters.postgres.transactions import PREPARE, PostgresTransactions
 from processor.adapters.postgres.workers import PostgresWorkers
 from processor.domain.ids import JobId
 from processor.domain.priority import Priority
 from processor.ports.ledger import Answer, Entry, Ledger, WaitingRow
 from processor.ports.ownership import Fence, Owner, Ownership, Workers
+from processor.ports.suspects import Suspects
 from processor.ports.transactions import Claim, Transaction, Transactions
 
 PARTITIONS = 4
@@ -70,6 +73,8 @@ class World(Protocol):
     def ownership(self) -> Ownership: ...
     @property
     def workers(self) -> Workers: ...
+    @property
+    def suspects(self) -> Suspects: ...
     @property
     def ledger(self) -> Ledger: ...
     @property
@@ -131,6 +136,7 @@ class MemoryWorld:
     def __post_init__(self) -> None:
         self.ownership = MemoryOwnership(self.database)
         self.workers = MemoryWorkers(self.database)
+        self.suspects = MemorySuspects(self.database)
         self.ledger = MemoryLedger(self.database)
         self.transactions = MemoryTransactions(self.database)
 
@@ -182,6 +188,7 @@ class PostgresWorld:
     def __post_init__(self) -> None:
         self.ownership = PostgresOwnership(self.service)
         self.workers = PostgresWorkers(self.service)
+        self.suspects = PostgresSuspects(self.service)
         self.ledger = PostgresLedger(self.service)
         self.transactions = PostgresTransactions(self.handlers, self.sessions)
 

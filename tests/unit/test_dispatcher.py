@@ -6,20 +6,21 @@ import asyncio
 from uuid import UUID
 
 from processor.domain.ids import JobId
-from processor.domain.mailbox import Mailboxes
 from processor.domain.priority import Priority
 from processor.domain.submission import SubmissionRecord
 from processor.ports.ownership import Fence
 from processor.runtime.admission import Admission
 from processor.runtime.delivery import Delivery
 from processor.runtime.dispatcher import Dispatcher
+from processor.runtime.memory import Memory
 from processor.runtime.partition import OwnedPartition
 from tests.virtual_time import in_virtual_time, loop_of_the_test
 
 
 @in_virtual_time
 async def test_an_attempt_that_is_stopped_before_its_first_step_still_lets_its_job_go() -> None:
-    mailboxes: Mailboxes[Delivery] = Mailboxes()
+    memory = Memory()
+    mailboxes = memory.mailboxes
     let_go: list[Delivery] = []
 
     async def run(delivery: Delivery) -> None:
@@ -28,7 +29,7 @@ async def test_an_attempt_that_is_stopped_before_its_first_step_still_lets_its_j
         finally:
             let_go.append(delivery)
 
-    admission = Admission(mailboxes, loop_of_the_test().clock)
+    admission = Admission(memory, loop_of_the_test().clock)
     dispatcher = Dispatcher(mailboxes, 1, run, lambda: True, lambda _: False, admission)
     job = JobId(UUID(int=1))
     record = SubmissionRecord(job, "any", b"null", "N1", Priority.NORMAL, 0)
