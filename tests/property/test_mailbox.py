@@ -34,16 +34,22 @@ class MailboxMachine(RuleBasedStateMachine):
         self.heads: dict[int, Letter] = {}
         self.held: set[int] = set()
         self.out: dict[int, Letter] = {}
+        self.aside: set[int] = set()
         self.places: set[int] = set()
 
     def best(self, entity: int) -> Letter | None:
         """An entity's next job: its head; else, if none holds it, its highest lane's first."""
+        if entity in self.aside:
+            return None
         if entity in self.heads:
             return self.heads[entity]
         if entity in self.held:
             return None
         own = [one for one in self.waiting if one.entity == entity]
         return min(own, key=lambda one: (one.lane, one.place), default=None)
+
+    def known(self) -> set[int]:
+        return {one.entity for one in self.waiting} | self.out.keys() | self.held
 
     def sendable(self) -> list[Letter]:
         best = [self.best(entity) for entity in ENTITIES if entity not in self.out]
@@ -79,6 +85,18 @@ class MailboxMachine(RuleBasedStateMachine):
         if entity not in self.heads:
             self.held.discard(entity)
             self.boxes.free(entity)
+
+    @precondition(lambda self: self.known())
+    @rule(data=st.data())
+    def set_aside(self, data: st.DataObject) -> None:
+        entity = data.draw(st.sampled_from(sorted(self.known())))
+        self.aside.add(entity)
+        self.boxes.set_aside(entity)
+
+    @rule(entity=entities)
+    def resume(self, entity: int) -> None:
+        self.aside.discard(entity)
+        self.boxes.resume(entity)
 
     @precondition(lambda self: any(self.boxes.ready))
     @rule(data=st.data())
@@ -148,11 +166,12 @@ class MailboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_counts_are_true(self) -> None:
+        known = self.known()
+        self.aside &= known  # an entity with nothing left is forgotten
         expected = [0 for _ in LANES]
         for letter in self.sendable():
             expected[letter.lane] += 1
         assert self.boxes.ready == expected
-        known = {one.entity for one in self.waiting} | self.out.keys() | self.held
         assert len(self.boxes) == len(known)
         lines = Counter((one.entity, one.lane) for one in self.waiting)
         for entity in ENTITIES:
@@ -163,6 +182,8 @@ class MailboxMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everything comes out in the end, each entity's jobs in their order."""
+        for entity in ENTITIES:
+            self.resume(entity)
         for entity in list(self.out):
             self.out.pop(entity)
             self.boxes.release(entity)

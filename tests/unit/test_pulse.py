@@ -66,3 +66,10 @@ def test_another_patience_may_be_given() -> None:
     for now in (0.0, 0.2, 0.4, 0.6):
         pulses.observe({ANN: 1}, now)
     assert pulses.dead(ANN, 0.6)
+
+
+def test_a_sign_of_life_is_a_beat_that_moved_after_the_moment() -> None:
+    pulses = watched((0, {ANN: 5}), (1, {ANN: 6}), (2, {ANN: 6}))
+    assert pulses.has_beaten_since(ANN, 0.5)
+    assert not pulses.has_beaten_since(ANN, 1.5)
+    assert not pulses.has_beaten_since(BOB, 0)
