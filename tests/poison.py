@@ -1,0 +1,49 @@
+"""Which application kills its own workers?
+
+For `processor worker poison:jobs`. Nothing but the effects of the innocent shows afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any, Final
+
+from tenacity import wait_fixed
+
+from processor import Jobs, Request, Retry
+
+TABLE: Final = "CREATE TABLE effect (job uuid NOT NULL)"
+EXIT_CODE: Final = 66
+
+jobs = Jobs()
+
+
+@jobs.handler("innocent", retry=Retry(attempts=1))
+async def innocent(request: Request[Any]) -> None:
+    connection = await request.connection()
+    await connection.execute("INSERT INTO effect VALUES ($1)", request.job_id)
+
+
+async def poison_at_once(request: Request[Any]) -> None:
+    connection = await request.connection()
+    await connection.execute("INSERT INTO effect VALUES ($1)", request.job_id)
+    os._exit(EXIT_CODE)
+
+
+jobs.register("poison", poison_at_once, retry=Retry(attempts=1))
+
+
+@jobs.handler("poison when run again", retry=Retry(attempts=3, wait=wait_fixed(0.1)))
+async def again(request: Request[Any]) -> None:
+    if request.attempt == 1:
+        raise RuntimeError("only the second attempt kills")
+    await poison_at_once(request)
+
+
+@jobs.handler("stays", retry=Retry(attempts=1))
+async def stays(request: Request[float]) -> None:
+    """Stands idle in its transaction, holding the entity's lock."""
+    connection = await request.connection()
+    await connection.execute("INSERT INTO effect VALUES ($1)", request.job_id)
+    await asyncio.sleep(request.payload)
