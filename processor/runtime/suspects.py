@@ -15,6 +15,8 @@ import structlog
 
 from processor.ports.ledger import Fault
 from processor.ports.suspects import Mark
+from processor.runtime.books import until_answered
+from processor.runtime.enduring import to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from processor.runtime.partition import OwnedPartition
 
 CALM_EVERY = 2.0
-PAUSE_AFTER_FAULT = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class Warden:
         try:
             marked = await self.mark(partition, mark)
         except asyncio.CancelledError:
-            await attempts.stop(delivery)
+            await to_the_end(asyncio.ensure_future(attempts.stop(delivery)))
         else:
             await (attempts.run(delivery) if marked else attempts.stop(delivery))
         finally:
@@ -125,29 +126,24 @@ class Warden:
             await self._clear(delivery.partition, mark, forget=True)
 
     async def _clear(self, partition: OwnedPartition, mark: Mark, *, forget: bool) -> None:
-        while True:
+        async def ask() -> None:
             try:
                 await self._suspects.clear(partition.number, mark, forget=forget)
-            except Fault as fault:
-                log.warning("a mark is not taken off yet", because=str(fault))
-                if not partition.open:
-                    return
-                await self._clock.sleep(PAUSE_AFTER_FAULT)
-            else:
-                return
+            except Fault:
+                if partition.open:
+                    raise
+
+        await until_answered(self._clock, ask)
 
     async def _is_written(
         self, partition: OwnedPartition, write: Callable[[], Awaitable[bool]]
     ) -> bool:
         """Write until it is answered; False where the partition is not ours any more."""
-        while partition.open:
-            try:
-                mine = await write()
-            except Fault as fault:
-                log.warning("a suspect is not marked yet", because=str(fault))
-                await self._clock.sleep(PAUSE_AFTER_FAULT)
-                continue
-            if not mine:
-                self._doubt(partition, "a mark met another owner's token")
-            return mine
-        return False
+
+        async def ask() -> bool:
+            return partition.open and await write()
+
+        mine = await until_answered(self._clock, ask)
+        if not mine and partition.open:
+            self._doubt(partition, "a mark met another owner's token")
+        return mine
