@@ -17,6 +17,7 @@ from processor.domain.dead_letter import job_failed
 from processor.domain.ids import partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.submission import trace_headers
+from processor.ports.codec import Undecodable, UnknownSchema
 from processor.ports.ledger import Ending
 from processor.ports.log import Append, LogFailure, Place
 from processor.runtime.books import until_answered
@@ -112,7 +113,7 @@ class Publisher:
                 appends.create_task(self._append(batch))
 
     async def _append(self, batch: list[Publication]) -> None:
-        records = [record for one in batch for record in self._records(one)]
+        batch, records = self._legible(batch)
         while records:
             answers = await self._log.append(records)
             failures = [answer for answer in answers if isinstance(answer, LogFailure)]
@@ -144,14 +145,30 @@ class Publisher:
         for one in batch:
             one.delivery.told = True
 
+    def _legible(self, batch: list[Publication]) -> tuple[list[Publication], list[Append]]:
+        """What can be published and its records: an outcome of a later release waits for that."""
+        legible, records = [], []
+        for one in batch:
+            try:
+                records += self._records(one)
+            except UnknownSchema as unknown:
+                log.warning(
+                    "an outcome waits for a release that knows its schema: deploy readers first",
+                    job=str(one.delivery.record.job),
+                    because=str(unknown),
+                )
+            else:
+                legible.append(one)
+        return legible, records
+
     def _records(self, one: Publication) -> list[Append]:
         delivery = one.delivery
         key = delivery.record.entity.encode()
         journal = Append(Place(self._topics.events, delivery.partition.number), key, one.body)
         if one.ending is not Ending.FAILED and not one.follow_ups:
             return [journal]
-        outcome = self._codec.decode_journal(one.body)
-        if not isinstance(outcome, Outcome):
+        outcome = self._outcome(one.body)
+        if outcome is None:
             return [journal]
         records = [journal]
         # TODO(phase 5, EventBus): connect the other ends (complete, cancelled) here: an event made
@@ -162,6 +179,16 @@ class Publisher:
         if one.follow_ups:
             records += [self._follow_up(value) for value in outcome.follow_ups]
         return records
+
+    def _outcome(self, body: bytes) -> Outcome | None:
+        try:
+            outcome = self._codec.decode_journal(body)
+        except Undecodable as error:
+            if isinstance(error, UnknownSchema):
+                raise
+            log.warning("an outcome is corrupt: nothing but its bytes is told", because=str(error))
+            return None
+        return outcome if isinstance(outcome, Outcome) else None
 
     def _follow_up(self, value: bytes) -> Append:
         record = self._codec.decode_submission(value)

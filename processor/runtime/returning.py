@@ -10,34 +10,27 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import structlog
-
-from processor.domain.events import ErrorDetail, Reason
-from processor.domain.outcome import Outcome
 from processor.domain.priority import Priority
-from processor.domain.submission import SubmissionRecord
-from processor.ports.codec import Undecodable, UnknownSchema
 from processor.ports.ledger import Answer
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.books import until_answered
-from processor.runtime.delivery import Delivery
 from processor.runtime.end_in_ledger import by_job, settling_row
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from processor.ports.clock import Clock
-    from processor.ports.codec import Codec
     from processor.ports.ledger import Ledger, LedgerRow
     from processor.ports.waiting_room import Room, Waiting
     from processor.runtime.afresh import Afresh
-    from processor.runtime.delivery import Name
+    from processor.runtime.delivery import Delivery, Name
     from processor.runtime.memory import Memory
     from processor.runtime.partition import OwnedPartition
+    from processor.runtime.row_decoding import RowDecoder
     from processor.runtime.settling import Settling
 
-log = structlog.get_logger(__name__)
+    Sweep = Callable[[dict[int, OwnedPartition]], Awaitable[bool]]
 
 TICK = 0.2
 SWEEP_EVERY = 10.0
@@ -54,16 +47,15 @@ class Returning:
         self,
         room: Room,
         ledger: Ledger,
-        codec: Codec,
         clock: Clock,
         memory: Memory,
         settling: Settling,
         owned: Callable[[], dict[int, OwnedPartition]],
+        decoder: RowDecoder,
         afresh: Afresh,
     ) -> None:
         self._room = room
         self._ledger = ledger
-        self._codec = codec
         self._clock = clock
         self._memory = memory
         self._lines = memory.lines
@@ -71,15 +63,20 @@ class Returning:
         self._reserved = memory.reserved
         self._settling = settling
         self._owned = owned
+        self._decoder = decoder
         self._afresh = afresh
         self._deferred: dict[int, OwnedPartition] = {}
         self._untold: dict[Name, Delivery] = {}
         """Ends that are being published again; until then their rows stay due."""
-        self._unreadable: set[tuple[object, int]] = set()
+        self._unreadable: dict[int, OwnedPartition] = {}
+        """The entities whose first row waits for a later release: asked for with each sweep."""
         self._swept_at = -SWEEP_EVERY
+        self._unswept: list[Sweep] = []
+        """What a sweep has left to do."""
 
     def take(self, partition: OwnedPartition) -> None:
         """A partition was taken over: sweep it soon, and look afresh at what missed its handler."""
+        self._decoder.take(partition.number)
         self._afresh.take(partition.number)
         self.look_soon()
 
@@ -110,25 +107,23 @@ class Returning:
         deferred, self._deferred = self._deferred, {}
         for entity, partition in deferred.items():
             self._lines.hungry_again(entity, partition)
-        now = self._clock.monotonic()
-        if now - self._swept_at >= SWEEP_EVERY:
-            self._swept_at = now
-            await self._sweep(open_)
+        await self._sweep(open_)
         self._untold = {name: one for name, one in self._untold.items() if not one.told}
         self._settling.wake()
 
     async def _bring_due(self, open_: dict[int, OwnedPartition]) -> None:
-        if len(self._memory.rows) >= IN_MEMORY:
+        here = [*self._memory.rows.values(), *self._untold.values()]
+        if len(here) >= IN_MEMORY:
             return
-        besides = [delivery.record.job for delivery in self._memory.rows.values()]
+        besides = [delivery.record.job for delivery in here] + self._decoder.unreadable(open_)
         due = await self._room.due(open_, besides, AT_ONCE)
         if due:
             await self._bring(due, open_)
 
     async def _bring(self, rows: Sequence[Waiting], open_: dict[int, OwnedPartition]) -> None:
         """Those that have ended are published and removed; the others go into the mailboxes."""
-        behind = {row.wait.entity_key for row in rows if not row.wait.holds}
-        unknown = [entity for entity in behind if not self._lines.knows(entity)]
+        entities = {row.wait.entity_key for row in rows}
+        unknown = [entity for entity in entities if not self._lines.knows(entity)]
         known = await self._ledger.look_up(open_, [row.wait.job for row in rows], unknown)
         ended, heads = by_job(known.ledger), known.heads()
         for row in rows:
@@ -136,9 +131,8 @@ class Returning:
             if partition is None or not partition.open:
                 continue
             entity = row.wait.entity_key
-            if entity in behind:
-                self._lines.learn(entity, partition, heads.get(entity), known.spilled.get(entity))
-            delivery = self._delivery(row, partition)
+            self._lines.learn(entity, partition, heads.get(entity), known.spilled.get(entity))
+            delivery = self._decoder.decode(row, partition)
             if delivery is None:
                 continue
             blocking = row.wait.state is WaitingState.BLOCKING
@@ -190,13 +184,11 @@ class Returning:
         rows = await self._room.queue(partition.number, entity, OF_ONE_ENTITY)
         if not self._lines.may_load(entity, partition):  # it is asked for again when its turn comes
             return
-        ready = []
-        for row in rows:
-            if row.wait.place >= partition.arrived(row.wait.lane):
-                break
-            delivery = self._delivery(row, partition)
-            if delivery is not None and delivery.name not in self._reserved:
-                ready.append(delivery)
+        ready = [
+            delivery
+            for delivery in self._in_turn(rows, partition)
+            if delivery.name not in self._reserved
+        ]
         self._lines.loaded(ready)
         for delivery in ready:
             self._memory.reserve(delivery)
@@ -204,21 +196,48 @@ class Returning:
         if not rows:
             self._lines.exhausted(entity)
         elif not ready:
-            self._deferred[entity] = partition
+            waits_long = self._decoder.met(rows[0].wait.job)
+            (self._unreadable if waits_long else self._deferred)[entity] = partition
+
+    def _in_turn(self, rows: Sequence[Waiting], partition: OwnedPartition) -> Iterator[Delivery]:
+        """The jobs of an entity's queued rows, up to one that may not go yet: none goes past it."""
+        for row in rows:
+            if row.wait.place >= partition.arrived(row.wait.lane):
+                return
+            delivery = self._decoder.decode(row, partition)
+            if delivery is None:
+                return
+            yield delivery
 
     async def _sweep(self, open_: dict[int, OwnedPartition]) -> None:
-        for number, entity in await self._room.stranded(open_, AT_ONCE):
+        """Look for what no turn brings back; what gave a full answer goes on at the next tick."""
+        now = self._clock.monotonic()
+        if now - self._swept_at >= SWEEP_EVERY:
+            self._swept_at = now
+            self._deferred |= self._unreadable
+            self._unreadable = {}
+            self._unswept = [self._check_heads, self._take_stranded, self._take_settled]
+        self._unswept = [sweep for sweep in self._unswept if await sweep(open_)]
+
+    async def _take_stranded(self, open_: dict[int, OwnedPartition]) -> bool:
+        if len(self._memory.rows) >= IN_MEMORY:
+            return True
+        found = await self._room.stranded(open_, AT_ONCE)
+        for number, entity in found:
             partition = open_.get(number)
             if partition is not None and not self._lines.knows(entity):
                 self._lines.queued(entity, partition, Priority.CRITICAL)
-        await self._check_heads()
+        return len(found) == AT_ONCE
+
+    async def _take_settled(self, open_: dict[int, OwnedPartition]) -> bool:
         ended = await self._room.settled(open_, AT_ONCE)
         here = {(job, generation) for job, generation, _ in self._memory.rows}
         elsewhere = [row for row in ended if (row.wait.job, row.wait.generation) not in here]
         if elsewhere:
             await self._bring(elsewhere, open_)
+        return len(ended) == AT_ONCE
 
-    async def _check_heads(self) -> None:
+    async def _check_heads(self, _: dict[int, OwnedPartition]) -> bool:
         """A head that an earlier owner removed after we had read of it holds nobody."""
         here = {job for job, _, _ in self._memory.rows}
         heads = {job: entity for entity, job in self._lines.heads().items() if job not in here}
@@ -226,38 +245,4 @@ class Returning:
             known = await self._ledger.look_up([], list(heads), [])
             for job in heads.keys() - {row.job for row in known.waiting if row.holds}:
                 self._lines.headless(heads[job], job)
-
-    def _delivery(self, row: Waiting, partition: OwnedPartition) -> Delivery | None:
-        """The job of a row; None where a later release wrote it, which is to be waited for."""
-        wait = row.wait
-        corrupt = None
-        try:
-            record = self._codec.decode_submission(wait.submission)
-        except UnknownSchema as unknown:
-            self._say_once(wait.job, wait.generation, unknown)
-            return None
-        except Undecodable as error:
-            corrupt = ErrorDetail(Reason.UNDECODABLE, "Undecodable", str(error))
-            record = SubmissionRecord(wait.job, "", b"null", str(wait.job), wait.lane, 0)
-        delivery = Delivery(
-            record, wait.submission, partition, wait.lane, wait.place, wait.entity_key
-        )
-        delivery.revision = row.revision
-        delivery.corrupt = corrupt
-        delivery.attempt, delivery.runs, delivery.faults = wait.attempt, wait.runs, wait.faults
-        if wait.state is WaitingState.HELD and wait.hold is None:
-            delivery.unhandled_since = row.since
-        if wait.body is not None and wait.state is not WaitingState.BLOCKING:
-            outcome = self._codec.decode_journal(wait.body)
-            if isinstance(outcome, Outcome):
-                delivery.events, delivery.body = outcome.events, wait.body
-        return delivery
-
-    def _say_once(self, job: object, generation: int, unknown: UnknownSchema) -> None:
-        if (job, generation) not in self._unreadable:
-            self._unreadable.add((job, generation))
-            log.error(
-                "a waiting job waits for a release that knows its schema: deploy readers first",
-                job=str(job),
-                because=str(unknown),
-            )
+        return False

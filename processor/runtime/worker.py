@@ -41,6 +41,7 @@ from processor.runtime.reading import lane_fetchers
 from processor.runtime.recording import Recorder
 from processor.runtime.replaying import Replaying
 from processor.runtime.returning import Returning
+from processor.runtime.row_decoding import RowDecoder
 from processor.runtime.settling import Settling
 from processor.runtime.suspects import Warden
 from processor.runtime.waking import Waking
@@ -104,11 +105,11 @@ class WorkerRuntime:
         self._returning = Returning(
             world.room,
             world.ledger,
-            world.codec,
             world.clock,
             memory,
             settling,
             self._owned,
+            RowDecoder(world.codec),
             Afresh(world.room, lambda: self._jobs, self._holding.kept),
         )
         self._waking = Waking(

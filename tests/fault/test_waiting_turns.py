@@ -346,3 +346,41 @@ async def test_a_death_that_blocks_is_told_by_the_next_owner_if_its_worker_died_
     assert len(cluster.bodies(job)) == told, "once is enough"
     await heir.stopped()
     check_waiting(cluster)
+
+
+@in_virtual_time
+async def test_whom_a_death_left_without_a_head_comes_back_at_once_however_many_they_are() -> None:
+    cluster = MemoryCluster(waiting_jobs())
+    nothing_is_loaded = Gate("waiting_room.queue")
+    first = cluster.start(nothing_is_loaded)
+    for number in range(450):
+        cluster.submit("flaky", f"N{number}", b"1")
+    await cluster.until(lambda: states(cluster) == ["r"] * 450)
+    for number in range(450):
+        cluster.submit("nothing", f"N{number}")
+    await cluster.until(lambda: states(cluster) == ["q"] * 450)
+    first.kill()
+    second = cluster.start()
+    await cluster.until(lambda: second.owned() == {0, 1})
+    await cluster.until(lambda: is_over(cluster), within=8)
+    await second.stopped()
+    check_waiting(cluster)
+
+
+@in_virtual_time
+async def test_what_stands_behind_a_head_that_a_new_owner_found_comes_with_its_end() -> None:
+    cluster = MemoryCluster(waiting_jobs())
+    first = cluster.start()
+    head = cluster.submit("flaky", "N1", b"3")
+    await cluster.until(lambda: states(cluster) == ["r"])
+    behind = cluster.submit("nothing", "N1")
+    await cluster.until(lambda: states(cluster) == ["q", "r"])
+    await cluster.until(lambda: positions_are_at_the_end(cluster))
+    first.kill()
+    second = cluster.start()
+    await cluster.until(lambda: second.owned() == {0, 1})
+    await cluster.until(lambda: (head, 1) in cluster.database.ledger)
+    await cluster.until(lambda: (behind, 1) in cluster.database.ledger, within=1)
+    await cluster.until(lambda: is_over(cluster))
+    await second.stopped()
+    check_waiting(cluster)
