@@ -20,7 +20,8 @@ from processor.domain.retry import Retry
 from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
-from tests.worlds import CODEC, MemoryCluster
+from processor.testing.cluster import MemoryCluster
+from processor.testing.naming import CODEC
 
 
 class Effect(NamedTuple):

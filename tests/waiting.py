@@ -22,9 +22,10 @@ from processor.domain.retry import Retry
 from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
+from processor.testing.cluster import Acked, MemoryCluster
+from processor.testing.naming import CODEC
+from processor.testing.virtual_time import loop_of_the_test
 from tests.invariants import check_job_failed, effects, recording
-from tests.virtual_time import loop_of_the_test
-from tests.worlds import CODEC, Acked, MemoryCluster
 
 
 def waiting_jobs() -> Jobs:

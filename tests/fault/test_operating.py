@@ -29,10 +29,10 @@ from processor.ports.holds import HoldKind
 from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
+from processor.testing.naming import CODEC
+from processor.testing.operated import OperatedCluster
+from processor.testing.virtual_time import in_virtual_time
 from tests.blocking import blocking_calls_fail
-from tests.operators import OperatedCluster
-from tests.virtual_time import in_virtual_time
-from tests.worlds import CODEC
 
 __all__ = ["blocking_calls_fail"]
 

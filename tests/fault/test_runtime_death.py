@@ -14,10 +14,11 @@ import pytest
 
 from processor.ports.ledger import Fault
 from processor.ports.log import LogFailure
+from processor.testing.cluster import MemoryCluster
+from processor.testing.member import Member
+from processor.testing.virtual_time import loop_of_the_test, play
 from tests.blocking import blocking_calls_fail
 from tests.invariants import check, recording, submit_a_mixture
-from tests.virtual_time import loop_of_the_test, play
-from tests.worlds import Member, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

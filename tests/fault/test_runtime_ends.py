@@ -21,9 +21,9 @@ from processor.domain.retry import Retry
 from processor.ports.ledger import Ending, Fault
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Interrupted, Request
+from processor.testing.cluster import MemoryCluster
+from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
-from tests.virtual_time import in_virtual_time, loop_of_the_test
-from tests.worlds import MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

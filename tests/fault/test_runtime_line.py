@@ -13,10 +13,10 @@ from processor.domain.submission import Caller
 from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
+from processor.testing.cluster import MemoryCluster
+from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
 from tests.invariants import check, recording, submit_a_mixture
-from tests.virtual_time import in_virtual_time, loop_of_the_test
-from tests.worlds import MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

@@ -17,10 +17,12 @@ from processor.ports.log import LogCut, Place
 from processor.runtime.handlers import Jobs
 from processor.runtime.keeping import Times
 from processor.runtime.request import Request
+from processor.testing.cluster import MemoryCluster
+from processor.testing.member import Gate, Member
+from processor.testing.naming import TOPICS
+from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
 from tests.invariants import check, partition_of_entity, recording, submit_a_mixture
-from tests.virtual_time import in_virtual_time, loop_of_the_test
-from tests.worlds import TOPICS, Gate, Member, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

@@ -18,10 +18,12 @@ from processor.ports.log import Place
 from processor.runtime.fetching import LookAhead
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
+from processor.testing.cluster import Acked, MemoryCluster
+from processor.testing.member import Gate
+from processor.testing.naming import CODEC, TIMELINE, TOPICS
+from processor.testing.virtual_time import in_virtual_time
 from tests.blocking import blocking_calls_fail
 from tests.invariants import partition_of_entity
-from tests.virtual_time import in_virtual_time
-from tests.worlds import CODEC, TIMELINE, TOPICS, Acked, Gate, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

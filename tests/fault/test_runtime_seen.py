@@ -35,10 +35,11 @@ from processor.runtime.submitting import Submitter
 from processor.runtime.telemetry import OTHER_TYPES, TYPES_TOLD_APART, MetricsService
 from processor.runtime.trace_context import letter_of, replayed, span_context_of, trace_of
 from processor.runtime.tracing import Tracing
+from processor.testing.cluster import MemoryCluster
+from processor.testing.naming import CODEC, TOPICS
+from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
 from tests.telemetry import Collected, attributes_of, context_of, ids, linked
-from tests.virtual_time import in_virtual_time, loop_of_the_test
-from tests.worlds import CODEC, TOPICS, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

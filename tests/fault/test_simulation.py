@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.handlers import SIMULATION
+from tests.simulated import SIMULATION
 
 QUICK = 100
 MANY = 10_000

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from processor.runtime.fetching import LookAhead
+from processor.testing.cluster import MemoryCluster
+from processor.testing.member import Member
+from processor.testing.virtual_time import play
 from tests.blocking import blocking_calls_fail
 from tests.fault.test_runtime_death import At, fault_of
-from tests.virtual_time import play
 from tests.waiting import check_waiting, is_over, submit_what_waits, waiting_jobs
-from tests.worlds import Member, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

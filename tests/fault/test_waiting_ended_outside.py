@@ -17,10 +17,12 @@ from processor.domain.priority import Priority
 from processor.ports.holds import HoldKind
 from processor.ports.ledger import Ending, Entry, Fault
 from processor.runtime.request import Request
+from processor.testing.cluster import MemoryCluster
+from processor.testing.member import Gate
+from processor.testing.naming import CODEC, TIMELINE
+from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
-from tests.virtual_time import in_virtual_time, loop_of_the_test
 from tests.waiting import check_waiting, is_over, states, waiting_jobs
-from tests.worlds import CODEC, TIMELINE, Gate, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

@@ -7,8 +7,9 @@ import pytest
 from processor.adapters.memory.step import onward
 from processor.domain.priority import Priority
 from processor.ports.ledger import Fault
+from processor.testing.cluster import MemoryCluster
+from processor.testing.virtual_time import in_virtual_time
 from tests.blocking import blocking_calls_fail
-from tests.virtual_time import in_virtual_time
 from tests.waiting import (
     check_waiting,
     ended_at,
@@ -17,7 +18,6 @@ from tests.waiting import (
     states,
     waiting_jobs,
 )
-from tests.worlds import MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

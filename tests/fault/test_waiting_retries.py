@@ -19,10 +19,10 @@ from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
+from processor.testing.cluster import MemoryCluster
+from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
-from tests.virtual_time import in_virtual_time, loop_of_the_test
 from tests.waiting import check_waiting, ended_at, is_over, states, waiting_jobs
-from tests.worlds import MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

@@ -14,9 +14,11 @@ from processor.domain.retry import Retry
 from processor.ports.ledger import Ending, Fault
 from processor.runtime.fetching import LookAhead
 from processor.runtime.request import Request
+from processor.testing.cluster import MemoryCluster
+from processor.testing.member import Gate, Member
+from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
 from tests.invariants import effects, partition_of_entity
-from tests.virtual_time import in_virtual_time, loop_of_the_test
 from tests.waiting import (
     blocked_entities,
     check_waiting,
@@ -26,7 +28,6 @@ from tests.waiting import (
     states,
     waiting_jobs,
 )
-from tests.worlds import Gate, Member, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 

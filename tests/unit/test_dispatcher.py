@@ -14,7 +14,7 @@ from processor.runtime.delivery import Delivery
 from processor.runtime.dispatcher import Dispatcher
 from processor.runtime.memory import Memory
 from processor.runtime.partition import OwnedPartition
-from tests.virtual_time import in_virtual_time, loop_of_the_test
+from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 
 
 @in_virtual_time

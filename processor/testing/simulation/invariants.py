@@ -13,15 +13,15 @@ from processor.domain.events import Cancelled, Retrying, Started
 from processor.domain.job import State
 from processor.domain.outcome import Outcome
 from processor.ports.ledger import Ending
-from tests.worlds import CODEC, TOPICS
+from processor.testing.naming import CODEC, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from processor.domain.ids import JobId
-    from tests.operators import OperatedCluster
-    from tests.simulation.disturbing import Disturbing
-    from tests.simulation.people import People
+    from processor.testing.operated import OperatedCluster
+    from processor.testing.simulation.disturbing import Disturbing
+    from processor.testing.simulation.people import People
 
 LOOKS_EVERY: Final = 0.5
 STATES: Final = {

@@ -13,17 +13,17 @@ from processor.domain.ids import dead_letter_id
 from processor.ports.holds import HoldKind
 from processor.ports.ledger import Ending, Fault
 from processor.ports.waiting_room import WaitingState
-from tests.simulation.plan import Act
-from tests.worlds import CODEC
+from processor.testing.naming import CODEC
+from processor.testing.simulation.plan import Act
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from processor.domain.ids import JobId
     from processor.runtime.cancelling import Cancellation
-    from tests.operators import OperatedCluster
-    from tests.simulation.plan import Step, Submitted
-    from tests.worlds import Acked
+    from processor.testing.cluster import Acked
+    from processor.testing.operated import OperatedCluster
+    from processor.testing.simulation.plan import Step, Submitted
 
 PATIENCE: Final = 60.0
 """Seconds that an operator waits for a job to die before he turns away."""

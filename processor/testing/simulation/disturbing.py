@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.simulation.plan import Act
-from tests.simulation.weather import Sky, Weather
+from processor.testing.simulation.plan import Act
+from processor.testing.simulation.weather import Sky, Weather
 
 if TYPE_CHECKING:
-    from tests.operators import OperatedCluster
-    from tests.simulation.plan import Step
-    from tests.worlds import Member
+    from processor.testing.member import Member
+    from processor.testing.operated import OperatedCluster
+    from processor.testing.simulation.plan import Step
 
 SNAPSHOT_EVERY: Final = 0.2
 SNAPSHOTS: Final = 30

@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tests.operators import OperatedCluster
-from tests.simulation.disturbing import Disturbing
-from tests.simulation.invariants import Watch, violations
-from tests.simulation.people import People
-from tests.simulation.plan import OF_A_JOB, Act
-from tests.virtual_time import play
+from processor.testing.operated import OperatedCluster
+from processor.testing.simulation.disturbing import Disturbing
+from processor.testing.simulation.invariants import Watch, violations
+from processor.testing.simulation.people import People
+from processor.testing.simulation.plan import OF_A_JOB, Act
+from processor.testing.virtual_time import play
 
 if TYPE_CHECKING:
     from processor.runtime.handlers import Jobs
-    from tests.simulation.plan import Chances, Plan
+    from processor.testing.simulation.plan import Chances, Plan
 
 SETTLES_WITHIN: Final = 900.0
 """Seconds of the run's own time after the last thing that goes wrong."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from processor.ports.ledger import Fault
 from processor.ports.log import LogFailure
-from tests.simulation.plan import Act
+from processor.testing.simulation.plan import Act
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from processor.ports.clock import Clock
-    from tests.simulation.plan import Step
+    from processor.testing.simulation.plan import Step
 
     Refusal = Callable[[str], BaseException | None]
 

@@ -14,10 +14,10 @@ from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
+from processor.testing.operated import OperatedCluster
+from processor.testing.simulation.plan import Chances
+from processor.testing.simulation.running import Simulation
 from tests.invariants import WRITING, effects
-from tests.operators import OperatedCluster
-from tests.simulation.plan import Chances
-from tests.simulation.simulation import Simulation
 from tests.waiting import HAVE_EFFECTS, waiting_jobs
 
 PAYLOADS: Final = {
