@@ -13,7 +13,8 @@ from tenacity import wait_fixed
 
 from processor import Jobs, Request, Retry
 
-TABLE: Final = "CREATE TABLE effect (job uuid NOT NULL)"
+TABLES: Final = "CREATE TABLE effect (job uuid NOT NULL); CREATE TABLE let_go ()"
+LET_GO: Final = "INSERT INTO let_go DEFAULT VALUES"
 EXIT_CODE: Final = 66
 
 jobs = Jobs()
@@ -42,8 +43,9 @@ async def again(request: Request[Any]) -> None:
 
 
 @jobs.handler("stays", retry=Retry(attempts=1))
-async def stays(request: Request[float]) -> None:
-    """Stands idle in its transaction, holding the entity's lock."""
+async def stays(request: Request[Any]) -> None:
+    """Holds its entity's lock until it is let go, and is never idle for long."""
     connection = await request.connection()
     await connection.execute("INSERT INTO effect VALUES ($1)", request.job_id)
-    await asyncio.sleep(request.payload)
+    while not await connection.fetchval("SELECT count(*) FROM let_go"):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Does a job that kills its process end, on the real parts, and nobody else with it?"""
+"""Does a job that kills its process end, on the real parts, and go on that of one that froze?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from processor.domain.events import Reason
 from processor.domain.ids import dead_letter_id, partition_of
 from tests import poison
 from tests.commands import Commands
-from tests.inside import told
+from tests.inside import told, when
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -96,7 +96,7 @@ async def asking(run: Commands) -> AsyncIterator[tuple[Client, asyncpg.Connectio
     """A client beside a projector, and a connection to see the effects by."""
     connection = await asyncpg.connect(run.settings.need_database())
     try:
-        await connection.execute(poison.TABLE)
+        await connection.execute(poison.TABLES)
         async with projecting(run.settings), Client.connect(run.settings) as client:
             yield client, connection
     finally:
@@ -170,3 +170,25 @@ async def test_a_handler_that_exits_beside_innocents_in_two_partitions_from_a_la
         heard = client.events.subscribe(JobFailed, group="watch")
         told_of = {(await anext(heard)).job for _ in lost}
         assert told_of == lost
+
+
+async def test_the_entity_of_a_frozen_worker_goes_on_while_it_is_frozen(run: Commands) -> None:
+    async with asking(run) as (client, connection):
+        with workers(run, 2) as line:
+            held, behind = await client.submit(
+                [Submission("stays", entity="N1"), Submission("innocent", entity="N1")]
+            )
+            status = await when(client, held, lambda status: status.state is State.PROCESSING)
+            assert status.current.worker is not None
+            pid = int(status.current.worker.split("/")[1])
+            (frozen,) = [worker for worker in line.alive if worker.pid == pid]
+            frozen.send_signal(signal.SIGSTOP)
+            await connection.execute(poison.LET_GO)
+            for job in (held, behind):
+                await when(client, job, lambda status: status.state is State.COMPLETE)
+            frozen.send_signal(signal.SIGCONT)
+            for worker in line.alive:
+                worker.send_signal(signal.SIGTERM)
+                assert await asyncio.to_thread(worker.wait) == 0
+        effects = [row["job"] for row in await connection.fetch("SELECT job FROM effect")]
+        assert effects == [held, behind]
