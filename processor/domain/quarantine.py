@@ -30,13 +30,18 @@ class Suspect(NamedTuple):
     """With `lane` its place; a row of the waiting room keeps that of its first sighting."""
     deaths: int = 0
     """Workers that died while it was their only suspect."""
-    decoding: bool = False
-    """It was last marked to be decoded, not to be run."""
+    while_decoding: int = 0
+    """Those of them that were about to decode it, not to run it."""
 
     @property
     def is_convicted(self) -> bool:
         """Whether it is to end as `WorkerLost`, without another run."""
         return self.deaths >= DEATHS_TO_CONVICT
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it is to end so by its bytes: nobody will know which job it was."""
+        return self.while_decoding >= DEATHS_TO_CONVICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,5 +91,5 @@ class Admission:
 
 def verdict(proof: Suspect) -> ErrorDetail:
     """Why a record ends that killed its workers."""
-    what = "decoded its record" if proof.decoding else "ran it"
+    what = "decoded its record" if proof.is_unreadable else "ran it alone"
     return detail_of(WorkerLost(f"{proof.deaths} workers died, each while it {what}"))

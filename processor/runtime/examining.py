@@ -108,7 +108,7 @@ class Examiner:
     ) -> list[Halt]:
         read = [(partition, [record])]
         proof = quarantine.convicted(lane, record.offset)
-        if proof is not None and proof.decoding:
+        if proof is not None and proof.is_unreadable:
             return await self._intake.take_in(Unread(decoder, verdict(proof)), lane, read)
         mark = Mark(self._worker, lane, record.offset, alone=True, decoding=True)
         try:

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
 
-CALM_EVERY = 2.0
+CALM_AFTER = 2.0
+LONGEST_PAUSE = 30.0
+"""Seconds until a partition that looks calm is asked about again: it may have many rows."""
 
 log = structlog.get_logger(__name__)
 
@@ -98,22 +100,26 @@ class Warden:
 
     async def run(self, owned: Callable[[], dict[int, OwnedPartition]]) -> None:
         """See until cancelled whether partitions are calm again."""
+        pause = CALM_AFTER
         while True:
-            await self._clock.sleep(CALM_EVERY)
+            await self._clock.sleep(pause)
+            refused = False
             for partition in list(owned().values()):
                 quarantine = partition.quarantine
                 if quarantine is not None and quarantine.has_passed(partition.written):
-                    await self._calm(partition)
+                    refused |= not await self._is_calm(partition)
+            pause = min(LONGEST_PAUSE, pause * 2) if refused else CALM_AFTER
 
-    async def _calm(self, partition: OwnedPartition) -> None:
+    async def _is_calm(self, partition: OwnedPartition) -> bool:
         try:
             calm = await self._suspects.calm(partition.fence)
         except Fault as fault:
             log.warning("whether a partition is calm is not known yet", because=str(fault))
-            return
+            return False
         if calm:
             partition.quarantine = None
             log.info("a partition is calm again", partition=partition.number)
+        return calm
 
     async def _pardon(self, delivery: Delivery, quarantine: Quarantine) -> None:
         """What was convicted has ended: its next generation begins without a stain."""

@@ -69,10 +69,10 @@ async def owning(world: World) -> Owning:
 
 
 async def test_a_death_counts_against_the_one_suspect_each_time(owning: Owning) -> None:
-    for deaths in (1, 2, 3):
-        await owning.mark(5, decoding=deaths == 2)
+    for deaths, decoding in enumerate([0, 1, 1, 2, 2], 1):
+        await owning.mark(5, decoding=deaths in (2, 4))
         found = await owning.died()
-        assert found.suspects == (Suspect(NORMAL, 5, deaths, deaths == 2),)
+        assert found.suspects == (Suspect(NORMAL, 5, deaths, decoding),)
         assert found.unclean == deaths
 
 
@@ -125,6 +125,17 @@ async def test_a_death_after_the_signal_to_stop_counts_against_nobody(owning: Ow
     await owning.world.workers.leave(owning.worker)
     found = await owning.died()
     assert (found.unclean, found.suspects) == (1, (Suspect(NORMAL, 5, 1),))
+
+
+async def test_a_mark_that_its_worker_could_not_clear_counts_no_later_death(
+    owning: Owning,
+) -> None:
+    await owning.mark(5)
+    await owning.died()
+    await owning.mark(5)
+    await owning.take(unclean=False, worker=owning.worker)
+    found = await owning.died()
+    assert (found.unclean, found.suspects) == (2, (Suspect(NORMAL, 5, 1),))
 
 
 async def test_a_mark_in_a_partition_that_was_released_meanwhile_counts_no_death(

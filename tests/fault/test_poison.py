@@ -256,3 +256,28 @@ async def die_now_and_then(seed: int) -> None:
     await all_ended(cluster, line)
     assert [reason_of(cluster, one) for one in bad] == [LOST, LOST]
     assert completed(cluster, *others)
+
+
+@in_virtual_time
+async def test_one_death_while_it_is_decoded_costs_a_job_that_kills_its_handler_not_its_name() -> (
+    None
+):
+    cluster = a_cluster()
+    bad = cluster.submit("poison", "bad")
+    behind = cluster.submit("effect", "bad")
+    lane, offset = cluster.acked[0].lane, cluster.acked[0].offset
+
+    def ran_twice() -> bool:
+        found = [suspect for _, suspect in cluster.database.suspects.values()]
+        return [(one.lane, one.offset, one.deaths) for one in found] == [(lane, offset, 2)]
+
+    async def die_decoding(name: str) -> BaseException | None:
+        if ran_twice() and this_process().calls[-2:] == ["suspects.mark", "ledger.look_up"]:
+            raise this_process().die_in_a_call()
+        return await onward(name)
+
+    line = Supervisor(cluster, hook=die_decoding)
+    await all_ended(cluster, line)
+    assert line.deaths == 5
+    assert reason_of(cluster, bad) is LOST
+    assert completed(cluster, behind)

@@ -85,9 +85,11 @@ def test_it_is_not_over_while_a_mark_of_our_own_stands() -> None:
     assert quarantine.has_passed(ENDS)
 
 
-@pytest.mark.parametrize(("decoding", "said"), [(True, "decoded its record"), (False, "ran it")])
-def test_the_verdict_says_what_the_workers_died_of(decoding: bool, said: str) -> None:  # noqa: FBT001
-    error = verdict(Suspect(HIGH, 7, 3, decoding))
+@pytest.mark.parametrize(
+    ("while_decoding", "said"), [(3, "decoded its record"), (2, "ran it alone")]
+)
+def test_the_verdict_says_what_the_workers_died_of(while_decoding: int, said: str) -> None:
+    error = verdict(Suspect(HIGH, 7, 3, while_decoding))
     assert (error.reason, error.type) == (Reason.WORKER_LOST, "WorkerLost")
     assert error.message == f"3 workers died, each while it {said}"
     assert (error.place, error.traceback) == ("", "")

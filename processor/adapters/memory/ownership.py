@@ -81,8 +81,12 @@ class MemoryOwnership:
             if key[0] != dead.partition or mark is None or mark.worker != dead.worker:
                 continue
             if died:
-                rows[key] = (mark, suspect._replace(deaths=suspect.deaths + mark.alone))
-            elif not suspect.deaths:
+                deaths = suspect.deaths + mark.alone
+                decoding = suspect.while_decoding + (mark.alone and mark.decoding)
+                rows[key] = (mark, suspect._replace(deaths=deaths, while_decoding=decoding))
+            elif suspect.deaths:
+                rows[key] = (None, suspect)
+            else:
                 del rows[key]
 
     def _suspects(self, partition: int) -> tuple[Suspect, ...]:

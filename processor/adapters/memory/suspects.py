@@ -65,8 +65,7 @@ class MemorySuspects:
             return False
         key = (fence.partition, mark.lane, mark.offset)
         before = self._database.suspects.get(key)
-        deaths = 0 if before is None else before[1].deaths
-        suspect = Suspect(mark.lane, mark.offset, deaths, mark.decoding)
+        suspect = Suspect(mark.lane, mark.offset) if before is None else before[1]
         self._database.suspects[key] = (mark, suspect)
         return True
 

@@ -27,7 +27,7 @@ _TAKE: Final = f"""
 SELECT {_COLUMNS} FROM jobs.take_over_v1($1, $2, $3, $4, $5)
 """  # noqa: S608 - names of columns
 _SUSPECTS: Final = """
-SELECT lane, at_offset, deaths, decoding FROM jobs.suspect WHERE partition = $1
+SELECT lane, at_offset, deaths, while_decoding FROM jobs.suspect WHERE partition = $1
 ORDER BY lane, at_offset
 """
 _ADVANCE: Final = """

@@ -19,11 +19,14 @@ BEGIN
         SELECT FROM jobs.worker w WHERE w.id = seen.worker AND NOT w.leaving
     );
     IF died THEN
-        UPDATE jobs.suspect s SET deaths = s.deaths + 1
+        UPDATE jobs.suspect s
+        SET deaths = s.deaths + 1, while_decoding = s.while_decoding + s.decoding::integer
         WHERE s.partition = _partition AND s.worker = seen.worker AND s.alone;
     ELSIF seen.unclean > 0 THEN
         DELETE FROM jobs.suspect s
         WHERE s.partition = _partition AND s.worker = seen.worker AND s.deaths = 0;
+        UPDATE jobs.suspect s SET worker = NULL
+        WHERE s.partition = _partition AND s.worker = seen.worker;
     END IF;
     RETURN QUERY
     UPDATE jobs.ownership o
