@@ -17,7 +17,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from processor.adapters.postgres.pool import Pool
 from processor.adapters.postgres.transactions import PREPARE, PostgresTransactions
-from processor.domain.errors import ConfigurationError, TransactionMisused, Unavailable
+from processor.domain.errors import (
+    AttemptTimeout,
+    ConfigurationError,
+    TransactionMisused,
+    Unavailable,
+)
 from processor.domain.priority import Priority
 from processor.ports.ledger import Answer, Fault
 from processor.ports.transactions import Claim, Transaction
@@ -392,6 +397,20 @@ async def test_a_connection_lost_under_a_session_is_a_fault(single: PostgresWorl
     assert isinstance(transaction.fault(raised.value), Fault)
     await transaction.rollback()
     await sound(single)
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError("of its own"), ConnectionRefusedError(111, "another server"), OSError(2)]
+)
+async def test_an_error_that_is_not_the_databases_is_no_fault_while_the_connection_is_sound(
+    single: PostgresWorld, error: Exception
+) -> None:
+    transaction = await begun(single, a_claim(a_job()))
+    timed_out = AttemptTimeout("the attempt took longer than 300 s")
+    timed_out.__cause__ = error
+    assert transaction.fault(error) is None
+    assert transaction.fault(timed_out) is None
+    await transaction.rollback()
 
 
 async def test_a_connection_that_was_lost_while_idle_is_replaced(single: PostgresWorld) -> None:

@@ -40,12 +40,16 @@ def fault_of(error: BaseException) -> Fault | None:
 
     SQLAlchemy's errors carry the driver's as `orig`, and that one asyncpg's as its cause.
     """
-    for cause in _causes(error):
-        if isinstance(cause, Fault):
-            return cause
-        if _is_fault(cause):
-            return Fault(f"the database failed: {_sentence(cause)}")
-    return None
+    return _first(error, asyncpg.PostgresError, asyncpg.InternalClientError, OSError, TimeoutError)
+
+
+def fault_told_by(error: BaseException) -> Fault | None:
+    """The same of an error that left a handler whose connection is sound.
+
+    What is not the driver's own, as an OSError or a TimeoutError, came from elsewhere: from another
+    server that the handler called, or from its time-out.
+    """
+    return _first(error, asyncpg.PostgresError, asyncpg.InternalClientError)
 
 
 def sqlstate_of(error: BaseException) -> str:
@@ -57,13 +61,22 @@ def sqlstate_of(error: BaseException) -> str:
     return ""
 
 
+def _first(error: BaseException, *kinds: type[BaseException]) -> Fault | None:
+    for cause in _causes(error):
+        if isinstance(cause, Fault):
+            return cause
+        if isinstance(cause, kinds) and _is_fault(cause):
+            return Fault(f"the database failed: {_sentence(cause)}")
+    return None
+
+
 def _is_fault(error: BaseException) -> bool:
-    if isinstance(error, asyncpg.PostgresError):
-        state = str(error.sqlstate or "")
-        return state.startswith(_CLASSES) or state in _STATES
     # asyncpg raises its internal error when the server had ended the session by itself; an
     # interface error may be a caller's own mistake: there the connection's state decides.
-    return isinstance(error, asyncpg.InternalClientError | OSError | TimeoutError)
+    if not isinstance(error, asyncpg.PostgresError):
+        return True
+    state = str(error.sqlstate or "")
+    return state.startswith(_CLASSES) or state in _STATES
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from processor.adapters.postgres.faults import DRIVER_ERRORS, fault_of, sqlstate_of
+from processor.adapters.postgres.faults import DRIVER_ERRORS, fault_of, fault_told_by, sqlstate_of
 from processor.adapters.postgres.lending import Gate, LentConnection
 from processor.adapters.postgres.sessions import SessionMaker
 from processor.domain.errors import TransactionMisused
@@ -110,7 +110,7 @@ class PostgresTransaction:
     def fault(self, error: BaseException) -> Fault | None:
         """What an error that left the handler says of the infrastructure, if anything."""
         if self._link is None or not self._link.raw.is_closed():
-            return fault_of(error)
+            return fault_told_by(error)
         if self._idled():
             return None
         return fault_of(error) or Fault(f"the connection was lost: {error}")
