@@ -23,7 +23,7 @@ from processor.domain.limits import ERROR_BYTES
 if TYPE_CHECKING:
     from types import TracebackType
 
-REASONS: Final = {
+REASONS: Final[dict[type, Reason]] = {
     ParseError: Reason.PARSE_ERROR,
     HandlerMissing: Reason.HANDLER_MISSING,
     Reject: Reason.REJECTED,
@@ -46,7 +46,7 @@ def detail_of(error: BaseException, stood: TracebackType | None = None) -> Error
     `stood` is where the handler stood, when that is not where the error was raised: at a time-out.
     A `ParseError` keeps neither traceback nor place: nothing of the payload may show.
     """
-    reason = REASONS.get(type(error), Reason.HANDLER_FAILED)
+    reason = _reason_of(error)
     if isinstance(error, ParseError):
         message = _cut(_said(error), _HALF)
         return ErrorDetail(reason, "ParseError", message, fields=error.fields[:100])
@@ -59,6 +59,12 @@ def detail_of(error: BaseException, stood: TracebackType | None = None) -> Error
         _place(frames),
         traceback=_cut_front(lines, _HALF - 512),
     )
+
+
+def _reason_of(error: BaseException) -> Reason:
+    """That of the nearest of ours: an application may have its own kinds of them."""
+    known = (REASONS[kind] for kind in type(error).__mro__ if kind in REASONS)
+    return next(known, Reason.HANDLER_FAILED)
 
 
 def _place(frames: traceback.StackSummary) -> str:
