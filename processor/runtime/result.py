@@ -21,7 +21,8 @@ def encode_result(result: object) -> bytes:
         raise ResultInvalid(f"the result is not JSON: {wrong}") from None
     if len(encoded) > RESULT_BYTES:
         raise ResultInvalid(
-            f"the result has {len(encoded):,} bytes; at most {RESULT_BYTES:,} are kept"
+            f"the result has {len(encoded):,} bytes; at most {RESULT_BYTES:,} are kept:"
+            " store it where it belongs and return where that is"
         )
     if constant := constant_in(encoded):
         raise ResultInvalid(f"the result is not JSON: it holds {constant}")

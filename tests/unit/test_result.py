@@ -52,7 +52,10 @@ def test_a_result_is_whatever_pydantic_can_write(result: object, stored: bytes) 
 
 
 def test_a_result_over_the_limit_is_refused_with_its_size() -> None:
-    assert refusal("x" * RESULT_BYTES) == ("the result has 262,146 bytes; at most 262,144 are kept")
+    assert refusal("x" * RESULT_BYTES) == (
+        "the result has 262,146 bytes; at most 262,144 are kept: store it where it belongs and"
+        " return where that is"
+    )
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
