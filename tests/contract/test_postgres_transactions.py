@@ -16,7 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from processor.adapters.postgres.pool import Pool
-from processor.adapters.postgres.transactions import PREPARE, PostgresTransactions
+from processor.adapters.postgres.transactions import (
+    PREPARE,
+    PostgresTransaction,
+    PostgresTransactions,
+)
 from processor.domain.errors import (
     AttemptTimeout,
     ConfigurationError,
@@ -58,6 +62,14 @@ async def backend(transaction: Transaction) -> int:
     return found
 
 
+def unchecked(transaction: Transaction) -> Any:  # noqa: ANN401 - asyncpg's own
+    """The connection itself: no look at the text may be the only guard."""
+    assert isinstance(transaction, PostgresTransaction)
+    link = transaction._link  # noqa: SLF001 - what a handler cannot reach
+    assert link is not None
+    return link.raw
+
+
 async def sound(world: PostgresWorld) -> None:
     """The pool serves jobs on every connection that it may have."""
     for _ in range(3):
@@ -77,11 +89,35 @@ async def test_a_handler_that_ends_its_transaction_is_not_complete(
 ) -> None:
     job = a_job()
     transaction = await begun(single, a_claim(job))
-    await transaction.connection().execute(statement)
+    await unchecked(transaction).execute(statement)
     with pytest.raises(TransactionMisused, match="ended its job's transaction"):
         await transaction.complete(an_entry(job))
     assert await single.ledger.row(job, 1) is None
     await sound(single)
+
+
+@pytest.mark.parametrize("name", ["execute", "fetch", "fetchval", "prepare", "cursor"])
+async def test_a_statement_that_would_end_the_transaction_is_not_sent_and_not_forgotten(
+    single: PostgresWorld, name: str
+) -> None:
+    job = a_job()
+    transaction = await begun(single, a_claim(job))
+    await single.write(transaction, "kept", 1)
+    for named in ({}, {"query": "COMMIT"}):
+        with pytest.raises(TransactionMisused, match="nothing was sent"):
+            getattr(transaction.connection(), name)(*([] if named else ["COMMIT"]), **named)
+    with pytest.raises(TransactionMisused, match="would have ended its job's transaction"):
+        await transaction.complete(an_entry(job))
+    assert await single.read("kept") is None
+    await sound(single)
+
+
+async def test_the_names_of_tables_are_no_statements(single: PostgresWorld) -> None:
+    job = a_job()
+    transaction = await begun(single, a_claim(job))
+    await transaction.connection().execute('CREATE TABLE "commit" (n int)')
+    await transaction.connection().copy_records_to_table("commit", records=[(1,)])
+    assert await transaction.complete(an_entry(job)) is Answer.DONE
 
 
 async def test_a_handler_that_swallows_an_sql_error_is_not_complete(
@@ -208,7 +244,7 @@ async def test_a_set_that_a_handler_committed_by_itself_is_not_the_next_ones(
 ) -> None:
     job = a_job()
     transaction = await begun(single, a_claim(job))
-    await transaction.connection().execute("COMMIT; SET search_path = pg_catalog")
+    await unchecked(transaction).execute("COMMIT; SET search_path = pg_catalog")
     with pytest.raises(TransactionMisused):
         await transaction.complete(an_entry(job))
     following = await begun(single, a_claim(a_job()))
@@ -400,7 +436,13 @@ async def test_a_connection_lost_under_a_session_is_a_fault(single: PostgresWorl
 
 
 @pytest.mark.parametrize(
-    "error", [TimeoutError("of its own"), ConnectionRefusedError(111, "another server"), OSError(2)]
+    "error",
+    [
+        TimeoutError("of its own"),
+        ConnectionRefusedError(111, "another server"),
+        OSError(2),
+        asyncpg.ObjectNotInPrerequisiteStateError("currval of a sequence is not yet defined"),
+    ],
 )
 async def test_an_error_that_is_not_the_databases_is_no_fault_while_the_connection_is_sound(
     single: PostgresWorld, error: Exception

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import event
 from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
@@ -37,7 +38,7 @@ class Attached:
             sync.invalidate()
 
 
-class HasReturned(TransactionMisused, DontWrapMixin):
+class Refused(TransactionMisused, DontWrapMixin):
     """`TransactionMisused` as SQLAlchemy lets it through, not wrapped into a statement's error."""
 
 
@@ -62,8 +63,15 @@ class LentToJob(PoolProxiedConnection):
         try:
             self._gate.check()
         except TransactionMisused as error:
-            raise HasReturned(*error.args) from None
+            raise Refused(*error.args) from None
         return self._proxied.cursor(*arguments, **named)
+
+    def check_statement(self, query: str) -> None:
+        """Refuse what would end the job's transaction."""
+        try:
+            self._gate.check_statement(query)
+        except TransactionMisused as error:
+            raise Refused(*error.args) from None
 
     def commit(self) -> None:
         """Wait for the job's own COMMIT."""
@@ -94,12 +102,19 @@ class LentToJob(PoolProxiedConnection):
 
 def engine_over(give: Callable[[], Awaitable[Any]]) -> AsyncEngine:
     """An engine whose connections are those that `give` gives."""
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
         async_creator=give,
     )
+    event.listen(engine.sync_engine, "before_cursor_execute", _check_statement)
+    return engine
+
+
+def _check_statement(connection: Any, _cursor: object, statement: str, *_: object) -> None:  # noqa: ANN401 - SQLAlchemy's
+    if isinstance(connection.connection, LentToJob):
+        connection.connection.check_statement(statement)
 
 
 async def attach(engine: AsyncEngine) -> Attached:

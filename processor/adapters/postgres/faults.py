@@ -26,11 +26,12 @@ _CLASSES: Final = (
     "57P",  # the server shuts down, has crashed, or does not accept connections yet
     "58",  # the server's operating system failed
 )
+_NOT_READY: Final = "55000"
 _STATES: Final = (
     "25006",  # read-only transaction: a standby, or a primary that was made one
     "40001",  # serialization failure
     "40P01",  # deadlock
-    "55000",  # recovery is in progress: a standby
+    _NOT_READY,  # recovery is in progress: a standby
     "55P03",  # lock_timeout
 )
 
@@ -47,8 +48,11 @@ def fault_told_by(error: BaseException) -> Fault | None:
     """The same of an error that left a handler whose connection is sound.
 
     What is not the driver's own, as an OSError or a TimeoutError, came from elsewhere: from another
-    server that the handler called, or from its time-out.
+    server that the handler called, or from its time-out; and a handler asks for what is not ready,
+    as a sequence's current value, more often than a standby answers.
     """
+    if sqlstate_of(error) == _NOT_READY:
+        return None
     return _first(error, asyncpg.PostgresError, asyncpg.InternalClientError)
 
 

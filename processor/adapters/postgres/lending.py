@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from asyncpg.connresource import ConnectionResource
 
+from processor.adapters.postgres.statements import ending_in
 from processor.domain.errors import TransactionMisused
 
 if TYPE_CHECKING:
@@ -39,12 +40,25 @@ QUERYING: Final = frozenset(
     }
 )
 """What a handler may use of a connection: nothing that outlives its transaction."""
+_TAKE_A_STATEMENT: Final = frozenset(
+    {
+        "copy_from_query",
+        "cursor",
+        "execute",
+        "executemany",
+        "fetch",
+        "fetchmany",
+        "fetchrow",
+        "fetchval",
+        "prepare",
+    }
+)
 
 
 class Gate:
     """Open while the handler runs."""
 
-    __slots__ = ("_is_open", "doubtful", "running", "touched")
+    __slots__ = ("_is_open", "doubtful", "refused", "running", "touched")
 
     def __init__(self) -> None:
         self._is_open = True
@@ -52,6 +66,8 @@ class Gate:
         """Calls that have not come back."""
         self.doubtful = False
         """A call was broken off: nobody knows what the connection is doing."""
+        self.refused: str | None = None
+        """Why the handler cannot be complete, although it may have swallowed the error."""
         self.touched = asyncio.get_running_loop().time()
         """When the last call came back."""
 
@@ -61,6 +77,17 @@ class Gate:
             raise TransactionMisused(
                 "the job's handler has returned: its session and connection are no longer its own"
             )
+
+    def check_statement(self, query: object) -> None:
+        """Raise `TransactionMisused`, now and at the end, for what would end the transaction."""
+        word = ending_in(query) if isinstance(query, str) else None
+        if word is not None:
+            self.refused = (
+                f"the handler would have ended its job's transaction ({word}): nothing was sent."
+                " Leave COMMIT to the job; to undo everything raise an error, to undo a part use a"
+                " savepoint (session.begin_nested(), connection.transaction())"
+            )
+            raise TransactionMisused(self.refused)
 
     def close(self) -> None:
         """Let nothing through from now on."""
@@ -163,7 +190,8 @@ class LentConnection(Lent):
             raise TransactionMisused(
                 f"{name} is not for handlers: the connection belongs to the job's transaction"
             )
-        return super().__getattr__(name)
+        value = super().__getattr__(name)
+        return _checked(value, self._gate) if name in _TAKE_A_STATEMENT else value
 
     def transaction(self) -> Savepoint:
         """A savepoint: the transaction itself is the job's.
@@ -179,6 +207,16 @@ def _guarded(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on as they are
         gate.check()
         return _wrapped(function(*arguments, **named), gate)
+
+    return call
+
+
+def _checked(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
+    def call(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on as they are
+        gate.check()
+        for query in (*arguments[:1], named.get("query"), named.get("command")):
+            gate.check_statement(query)
+        return function(*arguments, **named)
 
     return call
 

@@ -158,6 +158,8 @@ class PostgresTransaction:
         link = self._held()
         if link.raw.is_closed():
             raise self._lost()
+        if self._gate.refused is not None:
+            raise TransactionMisused(self._gate.refused)
         if self._gate.running or self._gate.doubtful:
             raise TransactionMisused(
                 "the handler returned while a query of its own was still running, or broken off"

@@ -1,0 +1,69 @@
+"""Would what a handler sends end the transaction that it runs in?
+
+A raw COMMIT would keep a handler's writes whatever becomes of its job, a raw ROLLBACK would drop
+them from a job that completes. So neither is sent. What no look at the text finds, the setting that
+begin_job left in the transaction tells at its end.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_WORDS: Final = re.compile(r"\b(?:commit|rollback|abort|end|transaction)\b", re.IGNORECASE)
+"""Without one of them nothing ends; nearly no statement has one."""
+_HIDDEN: Final = re.compile(
+    r"""
+    \b[eE]'(?:[^'\\]|\\.|'')*'
+    | '(?:[^']|'')*'
+    | "(?:[^"]|"")*"
+    | (?<![\w$])(?P<dollar>\$(?:[^\W\d]\w*)?\$).*?(?P=dollar)
+    | --[^\n]*
+    | /\*
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""Text, names, the beginning of a comment: nothing in them is a statement."""
+_COMMENT: Final = re.compile(r"/\*|\*/")
+_ROUTINE: Final = re.compile(r"\bBEGIN\s+ATOMIC\b")
+
+
+def ending_in(query: str) -> str | None:
+    """The word of the first statement that would end the transaction; None where none would."""
+    if not _WORDS.search(query):
+        return None
+    bare = _bare(query).upper()
+    endings = (_ending(statement.split()[:3]) for statement in bare.split(";"))
+    found = next((word for word in endings if word is not None), None)
+    return None if found == "END" and _ROUTINE.search(bare) else found
+
+
+def _ending(words: list[str]) -> str | None:
+    match words:
+        case ["PREPARE", "TRANSACTION", *_]:
+            return "PREPARE TRANSACTION"
+        case ["ROLLBACK", *more] if "TO" not in more:
+            return "ROLLBACK"
+        case ["COMMIT" | "ABORT" | "END" as word, *_]:
+            return word
+        case _:
+            return None
+
+
+def _bare(query: str) -> str:
+    parts: list[str] = []
+    at = 0
+    while found := _HIDDEN.search(query, at):
+        parts.append(query[at : found.start()])
+        at = _after_comment(query, found.end()) if found[0] == "/*" else found.end()
+    return " ".join((*parts, query[at:]))
+
+
+def _after_comment(query: str, at: int) -> int:
+    """Where a comment ends, with those inside it."""
+    depth = 1
+    for mark in _COMMENT.finditer(query, at):
+        depth += 1 if mark[0] == "/*" else -1
+        if not depth:
+            return mark.end()
+    return len(query)
