@@ -14,6 +14,7 @@ from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
+from processor.testing.member import this_process
 from processor.testing.operated import OperatedCluster
 from processor.testing.simulation.plan import Chances
 from processor.testing.simulation.running import Simulation
@@ -29,7 +30,7 @@ PAYLOADS: Final = {
 }
 TYPES: Final = (
     "effect", "effect", "nothing", "stumbles", "fails", "rejects", "flaky", "patient", "blocks",
-    "long", "parent", "needs_a_number", "missing",
+    "long", "parent", "needs_a_number", "missing", "poison",
 )  # fmt: skip
 
 
@@ -44,6 +45,12 @@ def simulated_jobs() -> Jobs:
         await connection.put(("parent", request.job_id), request.attempt)
         if request.attempt <= request.payload:
             raise RuntimeError("not yet")
+
+    @jobs.handler("poison", retry=Retry(attempts=2))
+    async def poison(request: Request[Any]) -> None:
+        connection = await request.connection()
+        await connection.put(("poison", request.job_id), 1)
+        raise this_process().die_in_a_call()
 
     return jobs
 

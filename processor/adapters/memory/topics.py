@@ -47,7 +47,8 @@ class MemoryTopics:
         self.partitions = {
             Place(name, number): Partition() for name in names for number in range(partitions)
         }
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}
+        """In their order: a set's would be another in every process."""
 
     def append(self, record: Append) -> int:
         """The offset at which the record stands; raises KeyError where there is no such place."""
@@ -90,9 +91,9 @@ class MemoryTopics:
         """Return at the next append, when woken, or after that many seconds."""
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asleep = asyncio.ensure_future(self._clock.sleep(timeout))
-        self._waiting.add(waiting)
+        self._waiting[waiting] = None
         try:
             await asyncio.wait({waiting, asleep}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._waiting.discard(waiting)
+            self._waiting.pop(waiting, None)
             asleep.cancel()

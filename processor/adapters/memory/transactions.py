@@ -22,7 +22,7 @@ class MemoryTransactions:
     def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
         self._database = database
         self.step = step
-        self._open: set[MemoryTransaction] = set()
+        self._open: dict[MemoryTransaction, None] = {}
 
     async def begin(self, claim: Claim) -> MemoryTransaction | Answer:
         """See `Transactions`."""
@@ -34,7 +34,7 @@ class MemoryTransactions:
             raise lost
         if answer is not Answer.DONE:
             return answer
-        self._open.add(transaction)
+        self._open[transaction] = None
         return transaction
 
     def die(self) -> None:
@@ -100,7 +100,7 @@ class MemoryTransaction:
         database: MemoryDatabase,
         claim: Claim,
         step: Step,
-        opened: set[MemoryTransaction],
+        opened: dict[MemoryTransaction, None],
     ) -> None:
         self.claim = claim
         self._database = database
@@ -159,7 +159,7 @@ class MemoryTransaction:
         """End it: what was not committed is gone, the lock is free."""
         self._connection.is_open = False
         self._ended = True
-        self._opened.discard(self)
+        self._opened.pop(self, None)
         self._database.let_go(self)
 
     def _commit(self, entry: Entry) -> Answer:

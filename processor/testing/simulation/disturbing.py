@@ -33,6 +33,11 @@ class Disturbing:
         self._snapshots: deque[tuple[float, dict[str, dict[Any, Any]]]] = deque(maxlen=SNAPSHOTS)
         self.failed_over = False
 
+    @property
+    def calls(self) -> str:
+        """A digest over every call of a port so far."""
+        return self._sky.calls.hexdigest()
+
     def alive(self) -> list[Member]:
         """The workers that live and were not told to stop."""
         members = self._cluster.members

@@ -38,6 +38,8 @@ class Run:
 
     plan: Plan
     violations: list[str] = field(default_factory=list)
+    calls: str = ""
+    """A digest over every call of a port and its time."""
 
     def __str__(self) -> str:
         """The violations, and what happened."""
@@ -109,6 +111,7 @@ class Simulation:
             for service in services:
                 service.cancel()
         await cluster.project()
+        run.calls = disturbing.calls
         run.violations += watch.seen
         run.violations += await violations(cluster, people, disturbing)
         if self.effects is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from processor.ports.ledger import Fault
@@ -34,6 +35,7 @@ _DATABASE: Final = (
     "transaction.",
     "cancelling.",
     "operations.",
+    "suspects.",
 )
 
 
@@ -46,6 +48,8 @@ class Sky:
         self.database_back = 0.0
         """When the database answers again, by the clock."""
         self.broker_back = 0.0
+        self.calls = blake2b(digest_size=8)
+        """Over every call of the run and its time: two runs with the same one were the same."""
         self.timeline = 1
         """Of the database that is the primary now."""
 
@@ -76,7 +80,6 @@ class Weather:
         self.slow_until = 0.0
         self.thawed = asyncio.Event()
         self.thawed.set()
-        self.calls = 0
 
     def turn(self, step: Step) -> None:
         """Let the next calls meet what a step says."""
@@ -93,7 +96,7 @@ class Weather:
     async def __call__(self, name: str) -> BaseException | None:
         """See `processor.adapters.memory.step.Step`."""
         sky, clock, timeline = self._sky, self._sky.clock, self._sky.timeline
-        self.calls += 1
+        sky.calls.update(f"{name} {clock.monotonic()};".encode())
         slow = clock.monotonic() < self.slow_until
         await clock.sleep(sky.chance.choice(SLOW if slow else QUICK))
         await self.thawed.wait()
