@@ -14,6 +14,7 @@ from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.projection import PostgresProjections
 from processor.adapters.postgres.telling import TellingHistory, told
 from processor.adapters.postgres.waiting_room import PostgresWaitingRoom
+from processor.bootstrap.topics import assert_topics
 from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.asking import Asker, places_of
 from processor.runtime.waiting_for import Reasons
@@ -51,6 +52,7 @@ def asker_over(settings: Settings, pool: Pool, codec: Codec, acknowledged: Ackno
     """One who asks over these connections."""
 
     async def ends() -> Mapping[Place, int]:
+        await assert_topics(settings)
         places = places_of(settings.topics, settings.partitions)
         async with KafkaReader(settings.need_kafka(), places) as reader:
             return {place: end for place, (_, end) in (await reader.bounds(places)).items()}

@@ -27,4 +27,4 @@ async def check_cluster(settings: Settings, pool: Pool, kafka: topics.Cluster) -
     Raises `ConfigurationError`, `Unavailable`.
     """
     with told(settings.need_database()):
-        await Cluster(pool).pin(settings.partitions, kafka.id, {})
+        await Cluster(pool).pin(settings.partitions, kafka.id, kafka.topics)

@@ -25,6 +25,13 @@ async def create_topics(settings: Settings) -> list[str]:
     )
 
 
+async def assert_topics(settings: Settings) -> None:
+    """Assert that they are there, for who would wait long for one that is not; raises the same."""
+    await topics.assert_there(
+        settings.need_kafka(), settings.topics, partitions=settings.partitions
+    )
+
+
 async def check_topics(settings: Settings) -> Cluster:
     """Assert what the promises ask of the topics; raises `ConfigurationError`, `Unavailable`."""
     return await topics.check(

@@ -39,3 +39,12 @@ async def test_a_topic_made_again_is_refused_and_a_new_one_is_remembered(cluster
     await cluster.pin(PARTITIONS, "cluster", TOPICS)
     with pytest.raises(ConfigurationError, match=r"jobs\.low was deleted and made again"):
         await cluster.pin(PARTITIONS, "cluster", {"jobs.low": "three"})
+
+
+async def test_another_namespace_is_refused_and_more_topics_of_ones_own_are_not(
+    cluster: Cluster,
+) -> None:
+    await cluster.pin(PARTITIONS, "cluster", TOPICS)
+    await cluster.pin(PARTITIONS, "cluster", {"jobs.high": "one", "jobs.more": "three"})
+    with pytest.raises(ConfigurationError, match=r"of which jobs\.high is one, and not to x\.high"):
+        await cluster.pin(PARTITIONS, "cluster", {"x.high": "four"})

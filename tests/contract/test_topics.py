@@ -54,6 +54,19 @@ async def test_topics_that_were_just_created_pass_and_take_records(
         assert await log.append(everywhere) == [0] * 21
 
 
+async def test_a_topic_that_is_made_again_has_another_id(stack: Stack, topics: Topics) -> None:
+    first = await check(stack.kafka, topics, partitions=3, waive_copies=True)
+    assert first.topics.keys() == set(topics.every)
+    assert {len(identity) for identity in first.topics.values()} == {22}
+    assert first == await check(stack.kafka, topics, partitions=3, waive_copies=True)
+    async with administering(stack.kafka) as admin:
+        await admin.delete_topics([topics.events])
+    await create(stack.kafka, topics, partitions=3, copies=1, in_sync=1)
+    second = await check(stack.kafka, topics, partitions=3, waive_copies=True)
+    changed = {name for name in topics.every if first.topics[name] != second.topics[name]}
+    assert changed == {topics.events}
+
+
 async def test_creating_topics_again_changes_nothing(stack: Stack, topics: Topics) -> None:
     assert await create(stack.kafka, topics, partitions=7, copies=1, in_sync=1) == []
     await check(stack.kafka, topics, partitions=3, waive_copies=True)
@@ -76,7 +89,9 @@ async def test_another_count_of_partitions_is_named_with_topic_found_and_wanted(
 
 
 async def test_a_topic_that_is_missing_is_named(stack: Stack, namespace: str) -> None:
-    with pytest.raises(ConfigurationError, match="critical does not exist"):
+    with pytest.raises(
+        ConfigurationError, match="critical does not exist: run `processor migrate`"
+    ):
         await check(stack.kafka, Topics(namespace), partitions=3, waive_copies=True)
 
 

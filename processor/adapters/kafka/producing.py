@@ -129,7 +129,9 @@ class Producing:
                 batch, place.topic, partition=place.partition
             )
         except UnknownTopicOrPartitionError as error:
-            raise Refused(f"the broker has no topic {place.topic}") from error
+            raise Refused(
+                f"the broker has no topic {place.topic}: run `processor migrate`"
+            ) from error
         except KafkaError as error:
             if not error.retriable:
                 self._replace(carrier, error)

@@ -19,6 +19,7 @@ from aiokafka.errors import (
 )
 
 from processor.adapters.kafka.connection import CLIENT_ID, begin, first_line
+from processor.adapters.kafka.describing import Topic, describe
 from processor.adapters.kafka.reader import KafkaReader
 from processor.domain.errors import ConfigurationError, Unavailable
 from processor.domain.limits import RECORD_BYTES
@@ -39,10 +40,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Which cluster answered; a topic's own id is beyond what the client's protocol tells."""
+    """Which cluster answered, and which topics it has."""
 
     id: str
     brokers: int
+    topics: Mapping[str, str]
+    """Kafka's own id of each topic, by name."""
 
 
 async def create(
@@ -118,21 +121,27 @@ async def check(
     """
     _assert_extension()
     async with administering(address) as admin:
-        cluster = await admin.describe_cluster()
-        described = await admin.describe_topics(list(topics.every))
-        known = {topic["topic"]: topic for topic in described}
-        _assert_partitions(topics, known, partitions)
+        found = await describe(admin, topics.every)
+        _assert_partitions(topics, found.topics, partitions)
         configured = await _configured(admin, topics.every)
     for name in topics.every:
         _assert_settings(topics, name, configured[name])
         if not waive_copies:
-            _assert_copies(name, known[name], configured[name])
+            _assert_copies(name, found.topics[name], configured[name])
     if waive_copies:
         log.warning(
             "replication is not checked: acknowledged records may be on one disk only",
-            brokers=len(cluster["brokers"]),
+            brokers=found.brokers,
         )
-    return Cluster(cluster["cluster_id"], len(cluster["brokers"]))
+    ids = {name: topic.id for name, topic in found.topics.items()}
+    return Cluster(found.cluster, found.brokers, ids)
+
+
+async def assert_there(address: str, topics: Topics, *, partitions: int) -> None:
+    """Raise `ConfigurationError`, one line, where a topic is missing; `Unavailable`."""
+    async with administering(address) as admin:
+        found = await describe(admin, topics.every)
+    _assert_partitions(topics, found.topics, partitions)
 
 
 @contextlib.asynccontextmanager
@@ -174,12 +183,12 @@ def _assert_extension() -> None:
         )
 
 
-def _assert_partitions(topics: Topics, known: Mapping[str, Any], wanted: int) -> None:
+def _assert_partitions(topics: Topics, known: Mapping[str, Topic], wanted: int) -> None:
     for name in topics.every:
         topic = known.get(name)
-        if topic is None or for_code(topic["error_code"]) is not NoError:
-            raise ConfigurationError(f"the topic {name} does not exist; create the topics first")
-        found = len(topic["partitions"])
+        if topic is None:
+            raise ConfigurationError(f"the topic {name} does not exist: run `processor migrate`")
+        found = len(topic.copies)
         if found != wanted:
             raise ConfigurationError(
                 f"the topic {name} has {found} partitions, and this namespace was made with"
@@ -201,8 +210,8 @@ def _assert_settings(topics: Topics, name: str, found: Mapping[str, str]) -> Non
         )
 
 
-def _assert_copies(name: str, topic: Mapping[str, Any], found: Mapping[str, str]) -> None:
-    copies = min(len(partition["replicas"]) for partition in topic["partitions"])
+def _assert_copies(name: str, topic: Topic, found: Mapping[str, str]) -> None:
+    copies = min(topic.copies)
     if copies < COPIES:
         raise ConfigurationError(
             f"the topic {name} has {copies} replicas, and {COPIES} are needed,"

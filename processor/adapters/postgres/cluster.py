@@ -71,9 +71,15 @@ def _compare(pinned: int, partitions: int, known: str, kafka: str) -> None:
 
 
 def _compare_topics(known: Mapping[str, str], given: Mapping[str, str]) -> None:
+    if known and given and not known.keys() & given.keys():
+        raise ConfigurationError(
+            f"this database belongs to other topics, of which {min(known)} is one, and not to"
+            f" {min(given)}: one namespace has one database; set JOBS_NAMESPACE or JOBS_DATABASE"
+        )
     for topic, identity in sorted(given.items()):
         if known.get(topic, identity) != identity:
             raise ConfigurationError(
                 f"the topic {topic} was deleted and made again ({known[topic]} is now {identity}):"
-                " the positions kept here belong to the old one; use an empty database with it"
+                " the positions in this database belong to the old one;"
+                " use an empty database, or another JOBS_NAMESPACE with one"
             )
