@@ -1,0 +1,190 @@
+"""What does one handler do with one payload, without broker and database?"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic_core import from_json
+
+from processor.adapters.clock import SystemClock
+from processor.domain.errors import ConfigurationError
+from processor.domain.events import Started
+from processor.domain.ids import entity_key, partition_of
+from processor.domain.job import Start, decide, evolve
+from processor.domain.priority import Priority
+from processor.ports.ownership import Fence
+from processor.runtime.calling import Caller, Desk, Run
+from processor.runtime.checking import check
+from processor.runtime.delivery import Delivery
+from processor.runtime.handlers import Handler, Jobs
+from processor.runtime.observing import Observer
+from processor.runtime.outcomes import as_it_waits
+from processor.runtime.partition import OwnedPartition
+from processor.runtime.submission import Submission, new_id, record_of
+from processor.testing.naming import CODEC
+
+if TYPE_CHECKING:
+    from processor.domain.ids import JobId
+    from processor.domain.submission import SubmissionRecord
+    from processor.ports.ledger import Answer, Entry
+    from processor.ports.transactions import Claim
+    from processor.runtime.handlers import Function
+
+PARTITIONS = 12
+
+
+class Progress(NamedTuple):
+    """What a handler told of its progress."""
+
+    percent: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What became of a run that succeeded."""
+
+    result: Any
+    """As `client.result` would give it: what was returned, as JSON has it."""
+    progress: tuple[Progress, ...]
+    submitted: tuple[Submission, ...]
+    """Its follow-ups, under the ids they would have."""
+
+
+async def run(
+    handler: Handler[Any] | Function[Any],
+    payload: object = None,
+    *,
+    session: object = None,
+    connection: object = None,
+    attempt: int = 1,
+    generation: int = 1,
+    **fields: Any,  # noqa: ANN401 - Submission's own
+) -> Ran:
+    """Run a handler once as a worker would: parsed payload, time-out, checked result.
+
+    `session` and `connection` are what `request.session()` and `request.connection()` give; they
+    stay the caller's, nothing is committed or rolled back here. `fields` are those of a
+    `Submission`: `tenant`, `caller`, `entity`, `id`. Raises what the handler raises, and
+    `ParseError`, `AttemptTimeout`, `ResultInvalid`, `Reject` where a worker would fail the attempt.
+    """
+    for name, number in (("attempt", attempt), ("generation", generation)):
+        if number < 1:
+            raise ConfigurationError(f"the {name} is counted from 1, it cannot be {number}")
+    registered = handler if isinstance(handler, Handler) else _registered(handler)
+    checked = check(Submission(registered.type, payload, **fields))
+    clock = SystemClock()
+    record = replace(
+        record_of(
+            checked.submission,
+            checked.payload,
+            priority=Priority.NORMAL,
+            submitted_at=clock.now(),
+        ),
+        generation=generation,
+    )
+    watched = _Watched(Desk(CODEC, clock), _delivered(record, attempt), clock.now())
+    threads = ThreadPoolExecutor(1, thread_name_prefix="handler")
+    try:
+        result = await Caller(_Given(session, connection), threads, _Nobody()).call(
+            watched, registered
+        )
+    finally:
+        threads.shutdown(wait=False)
+        if watched.opening is not None:  # a task that the handler left behind opens it no more
+            await watched.opening.close()
+    return Ran(from_json(result), tuple(watched.heard), tuple(watched.taken))
+
+
+def _delivered(record: SubmissionRecord, attempt: int) -> Delivery:
+    number = partition_of(record.entity, PARTITIONS)
+    partition = OwnedPartition(Fence(number, new_id()), (0, 0, 0, 0))
+    key = entity_key(record.tenant, record.entity)
+    delivery = Delivery(record, CODEC.encode_submission(record), partition, record.priority, 0, key)
+    delivery.attempt = delivery.runs = attempt - 1
+    return delivery
+
+
+def _registered(function: Function[Any]) -> Handler[Any]:
+    return Jobs().register(getattr(function, "__name__", type(function).__name__), function)
+
+
+class _Watched(Run):
+    """A run that keeps all it was told."""
+
+    __slots__ = ("heard", "taken")
+
+    def __init__(self, desk: Desk, delivery: Delivery, now: int) -> None:
+        job, number = as_it_waits(delivery), delivery.partition.number
+        start = Start(now, "test", "", number, counted=True, trace=delivery.record.trace)
+        started = decide(start, job)
+        assert isinstance(started, Started)
+        super().__init__(desk, delivery, evolve(job, started), started)
+        self.heard: list[Progress] = []
+        self.taken: list[Submission] = []
+
+    def tell(self, percent: float, note: str) -> None:
+        """See `Run`."""
+        super().tell(percent, note)
+        self.heard.append(Progress(percent, note))
+
+    def submit(self, submission: Submission) -> JobId:
+        """See `Run`."""
+        job = super().submit(submission)
+        named = submission.dedupe_key is not None  # which makes the id, also of a copy
+        self.taken.append(submission if named else replace(submission, id=job))
+        return job
+
+
+class _Nobody(Observer):
+    """Sees nothing: a test's runs are no work that anybody counts."""
+
+    def __init__(self) -> None:
+        pass
+
+    def called(self, run: Run) -> None:
+        """See `Observer`."""
+        run.called = True
+
+
+class _Given:
+    """Implements `Transactions` and `Transaction` over what a test has passed."""
+
+    def __init__(self, session: object, connection: object) -> None:
+        self._session = session
+        self._connection = connection
+
+    async def begin(self, _claim: Claim) -> _Given:
+        """See `Transactions`."""
+        return self
+
+    def connection(self) -> Any:  # noqa: ANN401 - whatever was passed
+        """See `Transaction`."""
+        return _passed("connection", self._connection)
+
+    async def session(self) -> Any:  # noqa: ANN401 - whatever was passed
+        """See `Transaction`."""
+        return _passed("session", self._session)
+
+    def fault(self, error: BaseException) -> None:
+        """See `Transaction`."""
+
+    async def seal(self) -> None:
+        """See `Transaction`."""
+
+    async def complete(self, entry: Entry) -> Answer:
+        """See `Transaction`; a run of one handler comes to no end that is written down."""
+        raise NotImplementedError(entry)
+
+    async def rollback(self) -> None:
+        """See `Transaction`."""
+
+
+def _passed(name: str, given: object) -> object:
+    if given is None:
+        raise ConfigurationError(
+            f"the handler asks for request.{name}(): pass it one, run(handler, payload, {name}=…)"
+        )
+    return given
