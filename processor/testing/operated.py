@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from processor.adapters.event_kinds import EventKinds
 from processor.adapters.memory.cancelling import MemoryCancelling
+from processor.adapters.memory.event_bus import MemoryEventBus, MemoryGroups
+from processor.adapters.memory.holds import MemoryHolds
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.log import MemoryLog
 from processor.adapters.memory.operations import MemoryOperations
 from processor.adapters.memory.projection import MemoryProjections
 from processor.adapters.memory.step import onward
 from processor.adapters.memory.waiting_room import MemoryWaitingRoom
+from processor.bootstrap.producing import Client
 from processor.domain.ids import JobId
 from processor.domain.priority import LANES
 from processor.domain.status import JobStatus
@@ -21,11 +25,14 @@ from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.asking import Asker, places_of
 from processor.runtime.handlers import Jobs
 from processor.runtime.operating import Desk, Operator
+from processor.runtime.submitting import Submitter
+from processor.runtime.waiting_for import Reasons
 from processor.testing.cluster import MemoryCluster
 from processor.testing.member import Hook
 from processor.testing.naming import CODEC, TIMELINE, TOPICS
 from projections.dead_letters import DeadLetterProjection
 from projections.history import FoldedHistory, HistoryProjection
+from projections.queries import DeadLetters
 
 
 class OperatedCluster(MemoryCluster):
@@ -36,13 +43,42 @@ class OperatedCluster(MemoryCluster):
         self.timeline = TIMELINE
         self.projections = MemoryProjections()
         self.history = FoldedHistory(self.projections, CODEC)
+        self.groups = MemoryGroups(self.topics)
         self.operator = self.an_operator()
 
     def an_operator(self, hook: Hook = onward) -> Operator:
         """One who operates, from a process of his own."""
-        clock, database = self.clock, self.database
         acknowledged = Acknowledged()
-        desk = Desk(
+        asker = Asker(self.history, acknowledged, self._ends, self.clock)
+        return Operator(self._desk(hook, acknowledged), asker)
+
+    def a_client(self, hook: Hook = onward) -> Client:
+        """One who submits, asks, operates and subscribes, from a process of his own."""
+        acknowledged = Acknowledged()
+        kinds = EventKinds(TOPICS, self.partitions, self.codec)
+        desk = self._desk(hook, acknowledged)
+        holds = MemoryHolds(self.database, step=hook)
+        why = Reasons(desk.rows, holds).of
+        asker = Asker(self.history, acknowledged, self._ends, self.clock, why=why)
+        return Client(
+            Submitter(
+                desk.log,
+                self.codec,
+                self.clock,
+                TOPICS,
+                self.partitions,
+                acknowledged,
+                self.tracing,
+            ),
+            asker,
+            MemoryEventBus(self.groups, kinds, desk.log),
+            Operator(desk, asker),
+            DeadLetters(self.projections, self.codec),
+        )
+
+    def _desk(self, hook: Hook, acknowledged: Acknowledged) -> Desk:
+        clock, database = self.clock, self.database
+        return Desk(
             MemoryLog(self.topics, step=hook),
             CODEC,
             clock,
@@ -56,7 +92,6 @@ class OperatedCluster(MemoryCluster):
             MemoryCancelling(database, step=hook),
             timeline=lambda: self.timeline,
         )
-        return Operator(desk, Asker(self.history, acknowledged, self._ends, clock))
 
     async def project(self) -> None:
         """Let both projections come as far as the log goes."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from structlog.testing import capture_logs
 
 from processor.adapters.memory.clock import ManualClock
+from processor.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 PATIENCE = 20.0
 """Real seconds that a thread may take before the test is said to hang."""
+LINGERING = 0.05
+"""Real seconds without anything from outside before time jumps, while something may come."""
 
 
 class StandstillError(AssertionError):
@@ -34,6 +37,13 @@ class _Waiting(selectors.SelectSelector):
         super().__init__()
         self.clock = clock
         self.threads = 0
+        self.outside = 0
+        self.still: list[asyncio.Future[None]] = []
+        """Who wants to know that everybody waits."""
+        self.jumped: list[asyncio.Future[None]] = []
+        """Who wants to know that time has passed."""
+        self.far: float | None = None
+        """How far the next jump may go past sleepers of the clock, to a timer of asyncio."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -44,11 +54,30 @@ class _Waiting(selectors.SelectSelector):
             if not ready:
                 raise StandstillError("a thread does not come to an end")
             return ready
-        due = [one for one in (timeout, self.clock.next_due()) if one is not None]
+        if self.outside and (ready := super().select(LINGERING)):
+            return ready
+        if self.still:
+            self.still = _told(self.still)
+        else:
+            self._jump(timeout)
+            self.jumped = _told(self.jumped)
+        return []
+
+    def _jump(self, timeout: float | None) -> None:
+        far, self.far = self.far, None
+        leaps = far is not None and timeout is not None
+        ends = (timeout, far if leaps else self.clock.next_due())
+        due = [one for one in ends if one is not None]
         if not due:
             raise StandstillError("everybody waits for ever")
         self.clock.advance(min(due))
-        return []
+
+
+def _told(waiting: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
+    for one in waiting:
+        if not one.done():
+            one.set_result(None)
+    return []
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -78,14 +107,43 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_ended)
         return future
 
+    async def stillness(self) -> None:
+        """Return as soon as everybody else waits for time to pass; meanwhile none does."""
+        still: asyncio.Future[None] = self.create_future()
+        self._waiting.still.append(still)
+        await still
+
+    async def jump(self, far: float | None = None) -> None:
+        """Return when time has passed up to the next thing that somebody else waits for.
+
+        With `far` it passes up to the next timer of asyncio, at most so many seconds: sleepers of
+        the clock who are due before that wake at its end.
+        """
+        self._waiting.far = far
+        jumped: asyncio.Future[None] = self.create_future()
+        self._waiting.jumped.append(jumped)
+        await jumped
+
+    def leave(self) -> None:
+        """Somebody waits for what lies outside, a socket: be slow to let time pass until `back`."""
+        self._waiting.outside += 1
+
+    def back(self) -> None:
+        """What was waited for outside has come."""
+        self._waiting.outside -= 1
+
     def _thread_ended(self, _: object) -> None:
         self._waiting.threads -= 1
 
 
 def loop_of_the_test() -> VirtualTimeLoop:
-    """The running loop, which must be a virtual one."""
+    """The running loop; raises `ConfigurationError` unless its time is virtual."""
     loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualTimeLoop), "decorate the test with in_virtual_time"
+    if not isinstance(loop, VirtualTimeLoop):
+        raise ConfigurationError(
+            "this needs a loop of virtual time: decorate the test with"
+            " processor.testing.in_virtual_time"
+        )
     return loop
 
 

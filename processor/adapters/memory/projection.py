@@ -161,8 +161,12 @@ class MemoryProjections:
     async def open(self, query: LetterQuery) -> list[LetterRow]:
         """See `LetterRows`."""
         await self._read("projection.read")
-        rows = sorted(filter(_is_open, self.letters.values()), key=_turn)
+        rows = sorted(self.open_letters(), key=_turn)
         return [row for row in rows if _matches(row, query)][: query.limit]
+
+    def open_letters(self) -> list[LetterRow]:
+        """Every open letter, in the order in which they were told."""
+        return list(filter(_is_open, self.letters.values()))
 
     async def size(self) -> int:
         """See `LetterRows`."""
