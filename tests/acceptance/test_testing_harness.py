@@ -309,7 +309,7 @@ async def test_what_never_settles_is_named() -> None:
 
     @jobs.handler("waits", timeout=100_000)
     async def waits(_: Request[None]) -> None:
-        for _ in range(1_000):
+        for _again in range(1_000):
             await asyncio.sleep(600)
 
     async with Harness(jobs) as harness:
