@@ -143,7 +143,7 @@ async def _made(
         transactions=PostgresTransactions(handlers, sessions),
         events=EventKinds(settings.topics, settings.partitions, codec),
         timeline=lambda: lineage.timeline or 0,
-        era=lambda: lineage.era,
+        on_replaced=lineage.on_change,
         metrics=MetricsService(f"worker {worker}"),
         tracing=Tracing(group=_group(settings)),
         chores=[janitor(settings, SystemClock(), held).run],

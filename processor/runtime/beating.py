@@ -49,14 +49,13 @@ class Heart:
 
         await until_answered(self._clock, join)
 
-    async def run(self, types: Callable[[], Iterable[str]], looked: Callable[[], None]) -> None:
-        """Beat until cancelled; `looked` is called after each beat that was written."""
+    async def run(self, types: Callable[[], Iterable[str]]) -> None:
+        """Beat until cancelled."""
         while True:
             try:
                 await self._beat(tuple(types()))
             except Fault as fault:
                 log.warning("no beat: the database does not answer", because=str(fault))
-            looked()
             await self._clock.sleep(self._every)
 
     async def _beat(self, types: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ tokens of its partitions, and the winners are read back; only what stands is pub
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from processor.ports.ledger import Ending, Entry
@@ -52,12 +53,26 @@ class Flusher:
         """Flush until cancelled; what is not flushed then was never said to have happened."""
         while True:
             batch = await self._ended.group(MOST_AT_ONCE)
-            self._settle(batch, await self._flush(batch))
+            flushed = None
+            while batch and flushed is None:
+                batch = self._of_ours(batch)
+                flushed = await self._books.answer(partial(self._flush, batch))
+            if flushed is not None:
+                self._settle(batch, flushed)
 
-    async def _flush(self, batch: list[_Ended]) -> Flushed:
+    def _of_ours(self, batch: list[_Ended]) -> list[_Ended]:
+        """Those whose partition is not lost; the others are somebody else's by now."""
+        for one in batch:
+            if one.delivery.partition.lost:
+                self._settling.abandon(one.delivery)
+        return [one for one in batch if not one.delivery.partition.lost]
+
+    async def _flush(self, batch: list[_Ended]) -> Flushed | None:
+        """None where a partition was lost meanwhile: in another database its token may stand."""
+        if any(one.delivery.partition.lost for one in batch):
+            return None
         fences = list({one.delivery.partition.fence: None for one in batch})
-        entries = [one.entry for one in batch]
-        return await self._books.answer(lambda: self._books.ledger.flush(fences, entries))
+        return await self._books.ledger.flush(fences, [one.entry for one in batch])
 
     def _settle(self, batch: list[_Ended], flushed: Flushed) -> None:
         settling = self._settling

@@ -19,7 +19,7 @@ from processor.ports.ledger import Fault
 from processor.runtime.taking import Taker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from processor.ports.clock import Clock
@@ -73,16 +73,14 @@ class Keeper:
         clock: Clock,
         holdings: Holdings,
         times: Times,
-        era: Callable[[], int],
     ) -> None:
-        """`era` counts how often the database turned out to be another one."""
         self._membership = membership
         self._ownership = ownership
         self._clock = clock
         self._holds = holdings
         self._times = times
-        self._era_now = era
-        self._era = era()
+        self._era = 0
+        """Counts how often the database turned out to be another one."""
         self.pulses = Pulses()
         self._taker = Taker(
             worker,
@@ -116,17 +114,11 @@ class Keeper:
             log.warning("dropping a partition", partition=partition.number, because=why)
             self._drop(partition)
 
-    def compare_era(self) -> None:
-        """Doubt every partition if the database is another one: commits may be gone (H1).
-
-        Before each write of positions: where the restored row stands as we wrote it last, a
-        position past a commit that was lost would be taken.
-        """
-        era = self._era_now()
-        if era != self._era:
-            self._era = era
-            for partition in list(self.owned.values()):
-                self.doubt(partition, "the database is another one than before")
+    def doubt_everything(self) -> None:
+        """The database is another one: commits may be gone that somebody has seen (H1)."""
+        self._era += 1
+        for partition in list(self.owned.values()):
+            self.doubt(partition, "the database is another one than before")
 
     async def run(self) -> None:
         """Follow the group until cancelled; raises `LogCut` where a position is not in the log."""
@@ -175,8 +167,9 @@ class Keeper:
             await self._take_over()
 
     async def _take_over(self) -> None:
+        era = self._era
         taken = await self._taker.take(self._wanted_since)
-        if self._stopping:
+        if self._stopping or self._era != era:  # their positions are of a database that is gone
             return
         for partition in taken:
             self.owned[partition.number] = partition
@@ -186,7 +179,6 @@ class Keeper:
 
     async def _advance(self) -> None:
         async with self._writing:
-            self.compare_era()
             partitions = {p.number: p for p in self.owned.values() if not p.lost}
             moves = [move for p in partitions.values() if (move := p.move()) is not None]
             if not moves:
@@ -237,7 +229,6 @@ class Keeper:
 
     async def _release(self, partition: OwnedPartition) -> bool:
         async with self._writing:
-            self.compare_era()
             if partition.lost:
                 return False
             try:

@@ -110,6 +110,8 @@ class Recorder:
     async def _record(
         self, delivery: Delivery, wait: Wait, *, died: bytes | None = None, lock: bool = True
     ) -> Answer:
+        if delivery.partition.lost:  # perhaps to another database, where its token stands again
+            return Answer.FENCED
         return await self._books.room.record(
             delivery.partition.fence, wait, delivery.revision, died=died, lock=lock
         )

@@ -129,8 +129,8 @@ class WorkerRuntime:
             world.clock,
             Holdings(memory, self._returning, self._fetchers, self.dispatcher, self._publisher),
             manner.times,
-            world.era,
         )
+        world.on_replaced(self.keeper.doubt_everything)
         self._heart = Heart(
             manner.worker,
             manner.release,
@@ -184,7 +184,7 @@ class WorkerRuntime:
             self._manner.topics,
         )
         return [
-            self._heart.run(lambda: self._jobs, self.keeper.compare_era),
+            self._heart.run(lambda: self._jobs),
             self.keeper.run(),
             self.keeper.write_positions(),
             self._flusher.run(),

@@ -50,8 +50,9 @@ class World:
     events: EventRecords
     timeline: Callable[[], int]
     """The database's timeline as it was last seen."""
-    era: Callable[[], int] = lambda: 0
-    """Counts the times the database turned out to be another one."""
+    on_replaced: Callable[[Callable[[], None]], None] = lambda _: None
+    """Has somebody called when the database turns out to be another one, before anything is asked
+    of that one."""
     metrics: MetricsService = field(default_factory=MetricsService)
     tracing: Tracing = field(default_factory=Tracing)
     chores: Sequence[Callable[[], Coroutine[None, None, None]]] = ()

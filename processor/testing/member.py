@@ -61,7 +61,8 @@ class Member:
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.running: asyncio.Task[None] | None = None
         self.timeline = TIMELINE
-        self.era = 0
+        self.replaced: list[Callable[[], None]] = []
+        """Who is to be called when the database is another one."""
         clock, database, step = cluster.clock, cluster.database, self._step
         self.id = cluster.an_id()
         self.log = MemoryLog(cluster.topics, step=step)
@@ -85,7 +86,7 @@ class Member:
             transactions=self.transactions,
             events=EventKinds(TOPICS, cluster.partitions, cluster.codec),
             timeline=lambda: self.timeline,
-            era=lambda: self.era,
+            on_replaced=self.replaced.append,
             metrics=cluster.metrics(name),
             tracing=cluster.tracing,
         )

@@ -437,7 +437,8 @@ async def test_another_database_makes_a_worker_take_everything_over_anew() -> No
     await taken(cluster, worker, 0, 1)
     submit_a_mixture(cluster)
     before = set(worker.runtime.keeper.owned.values())
-    worker.era += 1
+    for tell in worker.replaced:
+        tell()
     await cluster.until(lambda: not before & set(worker.runtime.keeper.owned.values()))
     await cluster.settled()
     check(cluster)

@@ -122,7 +122,8 @@ class Disturbing:
         for member in cluster.members:
             member.transactions.die()
             member.timeline = cluster.timeline
-            member.era += 1
+            for tell in member.replaced:
+                tell()
         for name, kept in earlier[-1].items():
             live = getattr(cluster.database, name)
             live.clear()
