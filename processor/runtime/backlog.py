@@ -7,7 +7,7 @@ waiting room (retrying, scheduled, queued behind a head) is not in here: its rec
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
@@ -18,6 +18,7 @@ from processor.ports.log import Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from processor.domain.priority import Priority
     from processor.domain.topics import Topics
     from processor.ports.clock import Clock
     from processor.ports.log import Reader
@@ -26,15 +27,26 @@ if TYPE_CHECKING:
     from processor.runtime.world import World
 
 LOOK_SECONDS: Final = 5.0
+_NEVER: Final = (None,) * len(LANES)
 
 log = structlog.get_logger(__name__)
+
+
+class _Picture(NamedTuple):
+    """What of a partition is not done, by lane."""
+
+    partition: OwnedPartition
+    depths: Sequence[int]
+    ages: Sequence[float]
+    """Seconds since the oldest came."""
 
 
 class Backlog:
     """Knows what `job.queue_depth` and `job.oldest_seconds` say.
 
     Both are read from whatever thread collects metrics, so they are pictures taken by `look`, and
-    none is taken before somebody has collected once.
+    none is taken before somebody has collected once. A partition that was let go since is left out:
+    it is in its next owner's.
     """
 
     def __init__(
@@ -50,16 +62,15 @@ class Backlog:
         self._clock = clock
         self._owned = owned
         self._known = known
-        self._since: list[int | None] = [None for _ in LANES]
-        """When a lane was first seen not to be empty."""
-        self._depths: Sequence[int] = ()
-        self._oldest: Sequence[float] = ()
+        self._filled: Mapping[OwnedPartition, Sequence[int | None]] = {}
+        """When each lane of a partition was first seen not to be empty."""
+        self._pictures: Sequence[_Picture] | None = None
         self._wanted = False
 
     def depths(self) -> Sequence[int]:
         """Records that are not done, by lane, as they were last counted; empty before."""
-        self._wanted = True
-        return self._depths
+        seen = self._seen()
+        return [] if seen is None else [sum(one.depths[lane] for one in seen) for lane in LANES]
 
     def oldest(self) -> Sequence[float]:
         """Seconds since the oldest job that was read and has not ended could have run, by lane.
@@ -67,8 +78,10 @@ class Backlog:
         Where nothing of a lane was read, at least: since it was first seen not to be empty. 0 where
         nothing waits.
         """
-        self._wanted = True
-        return self._oldest
+        seen = self._seen()
+        if seen is None:
+            return []
+        return [max((one.ages[lane] for one in seen), default=0.0) for lane in LANES]
 
     async def run(self) -> None:
         """Look again and again, once somebody wants to know, until cancelled."""
@@ -82,32 +95,43 @@ class Backlog:
 
     async def look(self) -> None:
         """Count."""
-        owned = dict(self._owned())
+        owned = list(self._owned().values())
         ends: dict[Place, int] = {}
         for lane in LANES:
-            places = [Place(self._topics.lane(lane), number) for number in owned]
+            places = [Place(self._topics.lane(lane), one.number) for one in owned]
             if places:
                 bounds = await self._readers[lane].bounds(places)
                 ends.update((place, end) for place, (_, end) in bounds.items())
         now, first = self._clock.now(), self._first()
-        depths, oldest = [], []
-        for lane in LANES:
-            topic = self._topics.lane(lane)
-            depth = sum(
-                _left(one, lane, ends[Place(topic, number)]) for number, one in owned.items()
-            )
-            seen = self._since[lane] = (self._since[lane] or now) if depth else None
-            came = first[lane] or seen
-            depths.append(depth)
-            oldest.append(max(0.0, (now - came) / 1_000_000) if depth and came else 0.0)
-        self._depths, self._oldest = depths, oldest
+        filled, pictures = {}, []
+        for one in owned:
+            depths = [
+                _left(one, lane, ends[Place(self._topics.lane(lane), one.number)]) for lane in LANES
+            ]
+            before = self._filled.get(one, _NEVER)
+            since = [(before[lane] or now) if depths[lane] else None for lane in LANES]
+            came = [first.get((one, lane)) or since[lane] for lane in LANES]
+            ages = [
+                max(0.0, (now - at) / 1_000_000) if at and depth else 0.0
+                for at, depth in zip(came, depths, strict=True)
+            ]
+            filled[one] = since
+            pictures.append(_Picture(one, depths, ages))
+        self._filled, self._pictures = filled, pictures
 
-    def _first(self) -> list[int | None]:
-        first: list[int | None] = [None for _ in LANES]
+    def _seen(self) -> Sequence[_Picture] | None:
+        """What was counted of the partitions that are still held; None before."""
+        self._wanted = True
+        pictures = self._pictures
+        return None if pictures is None else [one for one in pictures if not one.partition.lost]
+
+    def _first(self) -> Mapping[tuple[OwnedPartition, Priority], int]:
+        """When the oldest job came of those that were read, by partition and lane."""
+        first: dict[tuple[OwnedPartition, Priority], int] = {}
         for delivery in self._known():
             if not delivery.waits:
-                came, before = since(delivery), first[delivery.lane]
-                first[delivery.lane] = came if before is None else min(before, came)
+                where, came = (delivery.partition, delivery.lane), since(delivery)
+                first[where] = min(came, first.get(where, came))
         return first
 
 
