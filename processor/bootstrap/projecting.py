@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
@@ -58,7 +59,9 @@ async def projecting(settings: Settings) -> AsyncIterator[None]:
                     )
                 )
             await held.enter_async_context(
-                counting(PostgresLetters(pool), MetricsService("projector"), SystemClock())
+                counting(
+                    PostgresLetters(pool), MetricsService(f"projector {uuid4()}"), SystemClock()
+                )
             )
             pruning = asyncio.create_task(pruner(settings, SystemClock(), held).run())
             try:

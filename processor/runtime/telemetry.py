@@ -14,7 +14,7 @@ payload; types beyond the first thousand, which anybody can submit, are counted 
 | job.failures_total | counter, type, lane, reason | jobs that failed for good |
 | job.retries_total | counter, type, lane, reason | failed attempts that another one follows |
 | job.cancellations_total | counter, type, lane | jobs that were cancelled |
-| job.dlq_size | gauge | dead letters that nobody has replayed or discarded |
+| job.dlq_size | gauge | dead letters that nobody has replayed or discarded, by each projector |
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ PROCESSED: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 class MetricsService:
     """The instruments of one worker, projector or client, made once.
 
-    `who` tells several of one process apart: it is an attribute of the meter.
+    `who` tells several of one process apart, also one after the other: it is an attribute of the
+    meter, and a gauge of a meter that was there before would go on asking whom that one asked.
     """
 
     def __init__(self, who: str = "", provider: MeterProvider | None = None) -> None:
