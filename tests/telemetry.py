@@ -37,7 +37,10 @@ class Collected:
         return Tracing(self.tracers, "worker.jobs")
 
     def points(self, name: str) -> dict[Attributes, float]:
-        """What an instrument says now, by attributes; of a histogram the number of its values."""
+        """What an instrument says now, by attributes; of a histogram the number of its values.
+
+        What several workers say is added up.
+        """
         return {of: values[0] for of, values in self._all(name).items()}
 
     def sums(self, name: str) -> dict[Attributes, float]:
@@ -70,7 +73,9 @@ class Collected:
                 for metric in scope.metrics:
                     if metric.name == name:
                         for point in metric.data.data_points:
-                            found[frozenset((point.attributes or {}).items())] = _values(point)
+                            of = frozenset((point.attributes or {}).items())
+                            (more, larger), (value, total) = _values(point), found.get(of, (0, 0))
+                            found[of] = value + more, total + larger
         return found
 
 

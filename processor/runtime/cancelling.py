@@ -84,9 +84,11 @@ async def cancel(desk: Desk, asker: Asker, job: JobId, by: str, because: str) ->
     row = await desk.cancelling.cancel(
         Entry(job, outcome.generation, outcome.partition, outcome.lane, outcome.offset, body)
     )
+    ours, now = row.body == body, _ENDS[row.ending]
+    if ours:  # by whoever won, and before anything can fail: a worker would count copies
+        desk.metrics.cancelled(outcome.type, outcome.lane)
     await desk.publish(row.body, row.partition, outcome.entity)
-    now = _ENDS[row.ending]
-    return Cancellation(job, row.generation, seen.state if row.body == body else now, now)
+    return Cancellation(job, row.generation, seen.state if ours else now, now)
 
 
 async def _see(desk: Desk, asker: Asker, job: JobId) -> _Seen:

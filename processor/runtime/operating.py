@@ -6,7 +6,7 @@ first: doing it again is harmless.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from processor.domain.errors import (
@@ -26,14 +26,19 @@ from processor.ports.log import Append, LogFailure, Place
 from processor.ports.operations import OperationKind
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.cancelling import cancel
+from processor.runtime.telemetry import MetricsService
+from processor.runtime.trace_context import first_of
+from processor.runtime.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from opentelemetry.trace import Span
+
     from processor.domain.dead_letter import DeadLetterFact
     from processor.domain.ids import JobId
-    from processor.domain.submission import SubmissionRecord
+    from processor.domain.submission import SubmissionRecord, Trace
     from processor.domain.topics import Topics
     from processor.ports.cancelling import Cancelling
     from processor.ports.clock import Clock
@@ -81,14 +86,21 @@ class Desk:
     cancelling: Cancelling
     timeline: Callable[[], int]
     """The database's timeline as it was last seen."""
+    metrics: MetricsService = field(default_factory=MetricsService)
+    tracing: Tracing = field(default_factory=Tracing)
 
     async def publish(self, value: bytes, partition: int, entity: str) -> None:
         """Append an outcome that is durable to the journal; raises `Unavailable`."""
         await self.append(Append(Place(self.topics.events, partition), entity.encode(), value))
 
-    async def append(self, record: Append) -> int:
-        """Append one record; raises `Unavailable` where it is not known to be appended."""
+    async def append(self, record: Append, span: Span | None = None) -> int:
+        """Append one record and end its span.
+
+        Raises `Unavailable` where it is not known to be appended.
+        """
         (answer,) = await self.log.append([record], TIMEOUT)
+        if span is not None:
+            self.tracing.sent(span, answer)
         if isinstance(answer, LogFailure):
             raise Unavailable(
                 f"what was asked is not known to be done: {answer}; asking again is harmless"
@@ -133,7 +145,8 @@ class Operator:
                 not_before=None,
                 replay=Replay(dead_letter, first.actor, first.reason, in_place=blocks),
             )
-            await self._append(record, Priority.CRITICAL if blocks else record.priority)
+            lane = Priority.CRITICAL if blocks else record.priority
+            await self._append(record, lane, letter.trace, first_of(submission))
         return Operated(job, generation, first)
 
     async def discard(self, dead_letter: UUID, by: str, because: str) -> Operated:
@@ -209,12 +222,17 @@ class Operator:
             WaitingState.BLOCKING,
         )
 
-    async def _append(self, record: SubmissionRecord, lane: Priority) -> None:
+    async def _append(
+        self, record: SubmissionRecord, lane: Priority, letter: Trace | None, first: Trace | None
+    ) -> None:
+        """Append a replay; its trace names the dead letter's and that of the first submission."""
         desk = self._desk
         place = Place(desk.topics.lane(lane), partition_of(record.entity, desk.partitions))
+        desk.tracing.look()
+        span, record = desk.tracing.replay(record, place, letter, first)
         value = desk.codec.encode_submission(record)
         headers = trace_headers(record.trace)
-        offset = await desk.append(Append(place, record.entity.encode(), value, headers))
+        offset = await desk.append(Append(place, record.entity.encode(), value, headers), span)
         desk.acknowledged.keep(record, place, offset, desk.clock.now())
 
 

@@ -13,11 +13,16 @@ from processor.domain.submission import Trace
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext
 
+    from processor.domain.submission import SubmissionRecord
+
 # Records hold W3C's two headers, whatever an application has set up for its own wires.
 _W3C: Final = TraceContextTextMapPropagator()
 
 LETTER_KEY: Final = "jobs"
-"""The vendor's entry of a replay's `tracestate`: the dead letter's `traceparent`."""
+"""The vendor's entry of a replay's `tracestate`: the dead letter's `traceparent`, and after a slash
+that of the job's first submission."""
+_ENTRIES: Final = 32
+"""W3C's limit; the newest come first."""
 
 
 def active_trace() -> Trace | None:
@@ -48,19 +53,32 @@ def span_context_of(trace: Trace | None) -> SpanContext | None:
     return named if named.is_valid else None
 
 
-def replayed(own: Trace | None, letter: Trace | None) -> Trace | None:
-    """The trace of a replay's record: its own, which also names the dead letter's.
+def replayed(own: Trace | None, letter: Trace | None, first: Trace | None) -> Trace | None:
+    """The trace of a replay's record: its own, which also names the dead letter's and the first's.
 
-    Where the replay has no span of its own it is the letter's.
+    Where the replay has no span of its own it is that of the submission before it.
     """
-    if own is None or letter is None:
+    if own is None or span_context_of(letter) is None:
         return own or letter
-    state = TraceState.from_header([own.tracestate] if own.tracestate else [])
-    return Trace(own.traceparent, state.add(LETTER_KEY, letter.traceparent).to_header())
+    named = [one.traceparent for one in (letter, first) if one and span_context_of(one)]
+    before = TraceState.from_header([own.tracestate])
+    others = [(key, value) for key, value in before.items() if key != LETTER_KEY]
+    state = TraceState([(LETTER_KEY, "/".join(named)), *others][:_ENTRIES])
+    return Trace(own.traceparent, state.to_header())
 
 
-def letter_of(trace: Trace | None) -> Trace | None:
+def letter_of(record: SubmissionRecord) -> Trace | None:
     """The dead letter's trace that a replay's record names; None in a first generation."""
-    named = span_context_of(trace)
-    parent = named.trace_state.get(LETTER_KEY) if named is not None else None
-    return None if parent is None else Trace(parent)
+    return next(iter(_named(record)), None)
+
+
+def first_of(record: SubmissionRecord) -> Trace | None:
+    """The trace of the job's first submission, in any generation; None where none is known."""
+    return record.trace if record.generation == 1 else next(iter(_named(record)[1:]), None)
+
+
+def _named(record: SubmissionRecord) -> list[Trace]:
+    """What a replay's record names; in a first generation such an entry is some other job's."""
+    named = span_context_of(record.trace) if record.generation > 1 else None
+    entry = named.trace_state.get(LETTER_KEY) if named is not None else None
+    return [Trace(parent) for parent in entry.split("/")] if entry else []

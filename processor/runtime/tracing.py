@@ -32,6 +32,7 @@ from processor.domain.events import Started
 from processor.ports.log import LogFailure
 from processor.runtime.trace_context import (
     context_of,
+    first_of,
     letter_of,
     replayed,
     span_context_of,
@@ -70,19 +71,35 @@ class Tracing:
         return self.on
 
     def send(
-        self, record: SubmissionRecord, place: Place, *, remote: bool, letter: Trace | None = None
+        self, record: SubmissionRecord, place: Place, *, remote: bool
     ) -> tuple[Span | None, SubmissionRecord]:
         """Begin a submission's span; the record as it is to be sent, which names that span.
 
         `remote` says that the record's own trace was given, so that it is the parent, and not what
-        is active here. `letter` is the trace of the dead letter that a replay's record follows.
+        is active here.
         """
         if not self.on:
-            return None, record if letter is None else replace(
-                record, trace=replayed(record.trace, letter)
-            )
+            return None, record
         parent = context_of(record.trace) if remote and record.trace is not None else None
-        span = self._tracer.start_span(
+        span = self._producer(record, place, parent)
+        return span, replace(record, trace=trace_of(span))
+
+    def replay(
+        self, record: SubmissionRecord, place: Place, letter: Trace | None, first: Trace | None
+    ) -> tuple[Span | None, SubmissionRecord]:
+        """The same for a replay of a dead letter, whose trace is `letter`.
+
+        `first` is the trace of the job's first submission: later generations link to it too.
+        """
+        if not self.on:
+            return None, replace(record, trace=replayed(record.trace, letter, first))
+        span = self._producer(record, place, None, letter, first)
+        return span, replace(record, trace=replayed(trace_of(span), letter, first))
+
+    def _producer(
+        self, record: SubmissionRecord, place: Place, parent: Context | None, *links: Trace | None
+    ) -> Span:
+        return self._tracer.start_span(
             f"send {place.topic}",
             parent,
             SpanKind.PRODUCER,
@@ -90,9 +107,8 @@ class Tracing:
                 **_attributes(record, place.topic, place.partition, "send"),
                 "job.lane": record.priority.label,
             },
-            _links(letter),
+            _links(*links),
         )
-        return span, replace(record, trace=replayed(trace_of(span), letter))
 
     def sent(self, span: Span, answer: int | LogFailure) -> None:
         """End a submission's span with what the log said."""
@@ -122,7 +138,7 @@ class Tracing:
                 "messaging.consumer.group.name": self._group,
                 "job.lane": lane.label,
             },
-            _links(record.trace, before, letter_of(record.trace)),
+            _links(record.trace, before, letter_of(record), first_of(record)),
         )
 
     def attempted(self, span: Span, attempt: int, run: int, reason: str | Reason | None) -> None:

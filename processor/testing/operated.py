@@ -91,6 +91,8 @@ class OperatedCluster(MemoryCluster):
             MemoryWaitingRoom(database, step=hook),
             MemoryCancelling(database, step=hook),
             timeline=lambda: self.timeline,
+            metrics=self.metrics("operator"),
+            tracing=self.tracing,
         )
 
     async def project(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from processor.adapters.memory.log import MemoryLog
 from processor.adapters.memory.projection import MemoryProjections
 from processor.domain.events import Reason, Started
-from processor.domain.ids import JobId
+from processor.domain.ids import JobId, dead_letter_id
 from processor.domain.priority import Priority
 from processor.domain.retry import Retry
 from processor.domain.submission import SubmissionRecord, Trace
@@ -33,12 +33,20 @@ from processor.runtime.request import Request
 from processor.runtime.submission import Submission
 from processor.runtime.submitting import Submitter
 from processor.runtime.telemetry import OTHER_TYPES, TYPES_TOLD_APART, MetricsService
-from processor.runtime.trace_context import letter_of, replayed, span_context_of, trace_of
+from processor.runtime.trace_context import (
+    first_of,
+    letter_of,
+    replayed,
+    span_context_of,
+    trace_of,
+)
 from processor.runtime.tracing import Tracing
 from processor.testing.cluster import MemoryCluster
 from processor.testing.naming import CODEC, TOPICS
+from processor.testing.operated import OperatedCluster
 from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
+from tests.invariants import partition_of_entity
 from tests.telemetry import Collected, attributes_of, context_of, ids, linked
 
 __all__ = ["blocking_calls_fail"]
@@ -46,6 +54,7 @@ __all__ = ["blocking_calls_fail"]
 SECRET = "VH-SECRET-4711"
 GIVEN = Trace("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 LETTER = Trace("00-1af7651916cd43dd8448eb211c80319c-c7ad6b7169203331-01")
+FIRST = Trace("00-2af7651916cd43dd8448eb211c80319c-d7ad6b7169203331-01")
 ONE_ATTEMPT = Retry(attempts=1)
 
 
@@ -58,8 +67,8 @@ def collected() -> Collected:
     return Collected()
 
 
-def cluster_of(jobs: Jobs, collected: Collected | None) -> MemoryCluster:
-    cluster = MemoryCluster(jobs)
+def cluster_of(jobs: Jobs, collected: Collected | None) -> OperatedCluster:
+    cluster = OperatedCluster(jobs)
     if collected is not None:
         cluster.metrics = collected.metrics
         cluster.tracing = collected.tracing()
@@ -181,11 +190,6 @@ async def test_what_nobody_has_read_waits_at_least_since_it_was_seen(collected: 
     cluster = cluster_of(Jobs(), collected)
     worker = cluster.member()
 
-    async def no_fetch(name: str) -> BaseException | None:
-        if name == "log.fetch":
-            await loop_of_the_test().clock.sleep(10_000)
-        return None
-
     worker.hook = no_fetch
     worker.start()
     await cluster.until(worker.owned)
@@ -229,11 +233,52 @@ async def test_open_dead_letters_are_counted_until_they_are_closed(collected: Co
     assert collected.points("job.dlq_size") == {}
 
 
-def test_a_cancel_that_won_is_counted(collected: Collected) -> None:
-    metrics = collected.metrics()
-    assert collected.points("job.cancellations_total") == {}
-    metrics.cancelled("flight.landed", Priority.LOW)
+@in_virtual_time
+async def test_a_cancel_is_counted_once_by_whoever_won(collected: Collected) -> None:
+    jobs = Jobs()
+
+    @jobs.handler("works")
+    async def works(request: Request[Any]) -> None: ...
+
+    cluster = cluster_of(jobs, collected)
+    job = cluster.submit("flight.landed", "N2", lane=Priority.LOW)
+    done = cluster.submit("works", "N1")
+    await cluster.project()
+    operators = {who: cluster.an_operator() for who in ("ada", "bob", "eve")}
+    found = await asyncio.gather(*(one.cancel(job, who, "") for who, one in operators.items()))
+    assert sorted(one.ours for one in found) == [False, False, True]
     assert collected.total("job.cancellations_total", type="flight.landed", lane="low") == 1
+    cluster.start()
+    await cluster.settled()
+    assert not (await operators["ada"].cancel(done, "ada", "why")).ours
+    assert collected.total("job.cancellations_total") == 1
+
+
+async def no_fetch(name: str) -> BaseException | None:
+    if name == "log.fetch":
+        await loop_of_the_test().clock.sleep(10_000)
+    return None
+
+
+@in_virtual_time
+async def test_a_partition_that_is_let_go_is_not_counted_by_two_workers(
+    collected: Collected,
+) -> None:
+    cluster = cluster_of(Jobs(), collected)
+    first = cluster.start(no_fetch)
+    await cluster.until(lambda: len(first.owned()) == 2)
+    for number in range(2):
+        for _ in range(3):
+            cluster.submit("anything", partition_of_entity(cluster, number))
+    await cluster.until(lambda: collected.total("job.queue_depth") == 6)
+    second = cluster.start(no_fetch)
+    told: list[float] = []
+    while not second.owned() or told[-1] < 6:
+        told.append(collected.total("job.queue_depth"))
+        await cluster.clock.sleep(0.05)
+    assert set(told) == {6, 3}, "between the two of them nobody counts it"
+    first.kill()
+    second.kill()
 
 
 def test_types_beyond_the_first_thousand_are_counted_together(collected: Collected) -> None:
@@ -363,50 +408,99 @@ async def test_a_submission_that_is_not_appended_leaves_a_span_that_says_so(
 
 
 @in_virtual_time
-async def test_after_a_replay_the_attempt_links_also_to_the_dead_letter(
+@pytest.mark.parametrize("type_", ["skips", "blocks"])
+async def test_after_a_replay_the_attempt_links_also_to_the_dead_letter_and_the_first_submission(
+    collected: Collected, type_: str
+) -> None:
+    jobs = Jobs()
+
+    async def it(request: Request[Any]) -> None:
+        if request.cluster.generation < 3:
+            raise ValueError
+
+    jobs.register("skips", it, retry=ONE_ATTEMPT)
+    jobs.register("blocks", it, retry=Retry(attempts=1, on_exhausted="block"))
+    cluster = cluster_of(jobs, collected)
+    job = await client_of(cluster, collected).submit(Submission(type_, entity="N1"))
+    cluster.start()
+    for generation in (1, 2):
+        await cluster.until(partial(cluster.settled_in_the_ledger, job, generation))
+        await cluster.until(lambda: len(collected.named(f"process {type_}")) == generation)  # noqa: B023
+        await cluster.project()
+        letter = dead_letter_id(job, generation)
+        await cluster.an_operator().replay(letter, "ada", "why")
+    await cluster.until(partial(cluster.settled_in_the_ledger, job, 3))
+    await cluster.until(lambda: len(collected.named(f"process {type_}")) == 3)
+    first, second, third = collected.named(f"process {type_}")
+    topic = {"skips": "normal", "blocks": "critical"}[type_]
+    sent, *replays = sorted(
+        collected.named("send jobs.normal") + collected.named("send jobs.critical"),
+        key=lambda span: span.start_time or 0,
+    )
+    assert [span.name for span in replays] == [f"send jobs.{topic}"] * 2
+    assert linked(first) == {ids(sent)}
+    assert linked(replays[0]) == {ids(first), ids(sent)}
+    assert linked(second) == {ids(sent), ids(replays[0]), ids(first)}
+    assert linked(replays[1]) == {ids(second), ids(sent)}
+    assert linked(third) == {ids(sent), ids(replays[1]), ids(second)}
+    status = await cluster.status(job)
+    assert ids(status.trace) == ids(third)
+    assert {attributes_of(span)["job.generation"] for span in replays} == {2, 3}
+
+
+@in_virtual_time
+async def test_a_replay_by_somebody_who_does_not_trace_is_linked_to_nonetheless(
     collected: Collected,
 ) -> None:
     jobs = Jobs()
 
     @jobs.handler("it", retry=ONE_ATTEMPT)
     async def it(request: Request[Any]) -> None:
-        if request.cluster.generation == 1:
+        if request.cluster.generation < 3:
             raise ValueError
 
     cluster = cluster_of(jobs, collected)
     job = await client_of(cluster, collected).submit(Submission("it", entity="N1"))
     cluster.start()
-    await cluster.settled()
-    (dead,) = starts(cluster, job)
-    record = cluster.database.ledger[job, 1]
-    died = CODEC.decode_journal(record.body)
-    again = replace(CODEC.decode_submission(died.submission or b""), generation=2)  # type: ignore[union-attr]
-    place = Place("jobs.normal", record.partition)
-    tracing = collected.tracing()
-    span, again = tracing.send(again, place, remote=False, letter=dead.trace)
-    assert span is not None
-    tracing.sent(span, cluster.append(Priority.NORMAL, place.partition, _encoded(again)))
-    await cluster.until(lambda: (job, 2) in cluster.database.ledger)
-    await cluster.until(lambda: len(collected.named("process it")) == 2)
-    first, second = collected.named("process it")
-    _, replay = collected.named("send jobs.normal")
-    assert linked(replay) == {ids(first)}
-    assert linked(second) == {ids(replay), ids(first)}
+    for generation in (1, 2):
+        await cluster.until(partial(cluster.settled_in_the_ledger, job, generation))
+        await cluster.project()
+        await cluster.operator.replay(dead_letter_id(job, generation), "ada", "why")
+    await cluster.until(partial(cluster.settled_in_the_ledger, job, 3))
+    await cluster.until(lambda: len(collected.named("process it")) == 3)
+    (sent,) = collected.named("send jobs.normal")
+    first, second, third = collected.named("process it")
+    assert linked(second) == {ids(sent), ids(first)}
+    assert linked(third) == {ids(sent), ids(second)}
 
 
-def _encoded(record: SubmissionRecord) -> bytes:
-    return CODEC.encode_submission(record)
+def record_of(trace: Trace | None, generation: int) -> SubmissionRecord:
+    return SubmissionRecord(
+        JobId(UUID(int=1)), "it", b"{}", "e", Priority.LOW, 0, generation, trace=trace
+    )
 
 
-def test_a_replays_trace_names_its_own_span_and_the_letters() -> None:
-    both = replayed(Trace(GIVEN.traceparent, "other=1"), LETTER)
-    assert both is not None
-    assert ids(both) == ids(GIVEN)
-    assert ids(letter_of(both)) == ids(LETTER)
-    assert "other=1" in both.tracestate
-    assert replayed(None, LETTER) == LETTER
-    assert replayed(GIVEN, None) == GIVEN
-    assert letter_of(GIVEN) is letter_of(None) is None
+def test_a_replays_trace_names_its_own_span_the_letters_and_the_first_submissions() -> None:
+    crowded = ",".join(f"key{number}=1" for number in range(32))
+    for state in ("", "other=1", "jobs=older,other=1", crowded):
+        trace = replayed(Trace(GIVEN.traceparent, state), LETTER, FIRST)
+        record = record_of(trace, 2)
+        assert ids(trace) == ids(GIVEN)
+        assert (ids(letter_of(record)), ids(first_of(record))) == (ids(LETTER), ids(FIRST))
+        assert trace is not None
+        assert ("other=1" in trace.tracestate) is ("other=1" in state)
+    assert replayed(None, LETTER, FIRST) == LETTER
+    assert replayed(GIVEN, None, None) == GIVEN
+    alone = record_of(replayed(GIVEN, LETTER, Trace("no trace")), 2)
+    assert (ids(letter_of(alone)), first_of(alone)) == (ids(LETTER), None)
+    for trace in (GIVEN, None):
+        assert letter_of(record_of(trace, 2)) is first_of(record_of(trace, 2)) is None
+
+
+def test_what_a_first_generation_names_is_another_jobs() -> None:
+    taken_over = record_of(replayed(GIVEN, LETTER, FIRST), 1)
+    assert letter_of(taken_over) is None
+    assert first_of(taken_over) == taken_over.trace
 
 
 def test_a_trace_that_w3c_does_not_know_is_linked_to_by_nobody(collected: Collected) -> None:
