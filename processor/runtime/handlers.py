@@ -85,7 +85,9 @@ class Jobs:
         retry: Retry | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> Handler[P]:
-        """Register a function for a type, in the place of any other."""
+        """Register a function, or another type's handler, for a type, in the place of any other."""
+        if isinstance(function, Handler):
+            function = function.function
         if timeout <= 0:
             message = f"the time-out of {type_!r} must be more than 0 seconds, not {timeout}"
             raise ConfigurationError(message)
