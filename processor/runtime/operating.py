@@ -24,6 +24,7 @@ from processor.ports.codec import Undecodable, UnknownSchema
 from processor.ports.ledger import Ending, Entry
 from processor.ports.log import Append, LogFailure, Place
 from processor.ports.operations import OperationKind
+from processor.ports.projection import Closing
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.cancelling import cancel
 from processor.runtime.telemetry import MetricsService
@@ -128,13 +129,19 @@ class Operator:
         Raises `DeadLetterNotFound`, `InvalidSubmission` for a letter whose record could not be
         decoded, `Unavailable`.
         """
-        desk, letter = self._desk, await self._letter(dead_letter)
+        desk = self._desk
+        letter, closed = await self._letter(dead_letter)
         submission = self._submission_of(letter)
         job, died = letter.job, letter.generation
         first = await desk.operations.first(OperationKind.REPLAY, job, died, by, because)
+        after = died + 1 if closed is Closing.DISCARDED else died
+        if closed is Closing.REPLAYED:
+            # Its record is in the lane. Were it sent again once the ledger has forgotten what
+            # became of it, the same generation would run again.
+            return Operated(job, await self._next(job, after), first)
         generation = 0
         # A discard may come in between: then there is one generation more to start.
-        while generation != (following := await self._next(job, died)):
+        while generation != (following := await self._next(job, after)):
             generation = following
             blocks = generation == died + 1 and await self._blocks(job, died)
             record = replace(
@@ -154,7 +161,8 @@ class Operator:
 
         Raises `DeadLetterNotFound`, `AlreadyFinished` for one that was replayed, `Unavailable`.
         """
-        desk, letter = self._desk, await self._letter(dead_letter)
+        desk = self._desk
+        letter, closed = await self._letter(dead_letter)
         job, died = letter.job, letter.generation
         for earlier in await desk.operations.of(job, died):
             if earlier.kind is OperationKind.REPLAY:
@@ -163,6 +171,8 @@ class Operator:
                     " instead, or discard what it dies of next"
                 )
         first = await desk.operations.first(OperationKind.DISCARD, job, died, by, because)
+        if closed is Closing.DISCARDED:  # that was told already, and may be forgotten since
+            return Operated(job, died + 1, first)
         body = desk.codec.encode_outcome(_discarded(letter, first, desk.timeline()))
         row = await desk.cancelling.discard(
             Entry(
@@ -174,7 +184,8 @@ class Operator:
         await desk.publish(row.body, row.partition, letter.entity)
         return Operated(job, row.generation, first)
 
-    async def _letter(self, dead_letter: UUID) -> DeadLetterFact:
+    async def _letter(self, dead_letter: UUID) -> tuple[DeadLetterFact, Closing | None]:
+        """What died, and how the letter was closed, as far as that is projected."""
         desk = self._desk
         deadline = desk.clock.monotonic() + self._patience
         while True:
@@ -185,7 +196,7 @@ class Operator:
                 raise DeadLetterNotFound(f"no dead letter has the id {dead_letter}")
             await desk.clock.sleep(_PAUSE)
         try:
-            return desk.codec.decode_dead_letter(row.body)
+            return desk.codec.decode_dead_letter(row.body), row.closed
         except Undecodable as error:
             raise DeadLetterNotFound(
                 f"dead letter {dead_letter} cannot be read by this release: {error}"
@@ -205,9 +216,9 @@ class Operator:
             why = f"dead letter {letter.id} cannot be replayed: {error}; {mend}"
             raise InvalidSubmission(why, {letter.job: str(error)}) from error
 
-    async def _next(self, job: JobId, died: int) -> int:
+    async def _next(self, job: JobId, after: int) -> int:
         """The generation that a replay starts: one past the discards, where there are some."""
-        generation = died + 1
+        generation = after + 1
         while True:
             row = await self._desk.ledger.row(job, generation)
             is_discard = row is not None and row.ending is Ending.DISCARDED

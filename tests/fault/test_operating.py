@@ -297,6 +297,55 @@ async def test_a_discarded_generation_does_not_absorb_a_later_replay(type_: str)
 
 
 @in_virtual_time
+@pytest.mark.parametrize("type_", ["skips", "blocks"])
+async def test_a_replay_of_long_ago_is_not_run_again_once_the_ledger_has_forgotten_it(
+    type_: str,
+) -> None:
+    handlers = Handlers()
+    cluster = OperatedCluster(handlers.jobs)
+    job = cluster.submit(type_, "N1")
+    cluster.start()
+    await died(cluster, job)
+    handlers.mended = True
+    letter = dead_letter_id(job, 1)
+    await cluster.operator.replay(letter, "ada", "mended")
+    await cluster.until(lambda: ended(cluster, job, 2) is Ending.COMPLETE)
+    await cluster.settled()
+    await cluster.project()
+    cluster.database.ledger.clear()  # as the janitor does after seven days
+    again = await cluster.operator.replay(letter, "bob", "once more")
+    assert (again.generation, again.first.actor, again.first.ours) == (2, "ada", False)
+    with pytest.raises(AlreadyFinished, match="was replayed by ada"):
+        await cluster.operator.discard(letter, "bob", "why")
+    after = cluster.submit("works", "N1")
+    await cluster.until(lambda: ended(cluster, after) is Ending.COMPLETE)
+    assert handlers.ran == [job, job, after]
+
+
+@in_virtual_time
+async def test_a_discard_of_long_ago_is_no_generation_that_a_replay_starts() -> None:
+    handlers = Handlers()
+    cluster = OperatedCluster(handlers.jobs)
+    job = cluster.submit("skips", "N1")
+    cluster.start()
+    await died(cluster, job)
+    letter = dead_letter_id(job, 1)
+    await cluster.operator.discard(letter, "ada", "not wanted")
+    await cluster.settled()
+    await cluster.project()
+    cluster.database.ledger.clear()  # as the janitor does after seven days
+    again = await cluster.operator.discard(letter, "bob", "nor by me")
+    assert (again.generation, again.first.actor) == (2, "ada")
+    assert not cluster.database.ledger
+    handlers.mended = True
+    assert (await cluster.operator.replay(letter, "bob", "after all")).generation == 3
+    await cluster.until(lambda: ended(cluster, job, 3) is Ending.COMPLETE)
+    await cluster.settled()
+    status = await cluster.status(job)
+    assert (status.state, status.generation) == (State.COMPLETE, 3)
+
+
+@in_virtual_time
 async def test_a_dead_letter_that_was_replayed_is_not_discarded() -> None:
     handlers = Handlers()
     cluster = OperatedCluster(handlers.jobs)
