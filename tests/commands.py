@@ -132,9 +132,11 @@ class Commands:
 
 
 @contextlib.contextmanager
-def commands(stack: Stack, name: str, folder: Path, partitions: int = 4) -> Iterator[Commands]:
-    """A namespace and an empty database of one's own, neither migrated yet."""
-    asyncio.run(_administer(stack, f'CREATE DATABASE "{name}"'))
+def commands(
+    stack: Stack, name: str, folder: Path, partitions: int = 4, *, template: str = "template1"
+) -> Iterator[Commands]:
+    """A namespace and a database of one's own; neither migrated yet, where no template is."""
+    asyncio.run(_administer(stack, f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
     database = urlsplit(stack.database)._replace(path=f"/{name}").geturl()
     try:
         yield Commands(variables_of(stack, database, name, partitions), folder)

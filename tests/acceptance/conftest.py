@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from processor.bootstrap.topics import create_topics
 from processor.local.stack import Stack
-from tests.commands import Commands, variables_of
+from tests.commands import Commands, commands, variables_of
 
 
 @pytest.fixture
@@ -24,3 +27,14 @@ async def ready(
     run = Commands(variables_of(stack, database, namespace, partitions), tmp_path)
     await create_topics(run.settings)
     return run
+
+
+@pytest.fixture(scope="module")
+def shared_run(
+    stack: Stack, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Commands]:
+    """The same, for all tests of a module together; of two partitions."""
+    name, folder = f"test-{secrets.token_hex(5)}", tmp_path_factory.mktemp("run")
+    with commands(stack, name, folder, 2, template=migrated_template) as run:
+        asyncio.run(create_topics(run.settings))
+        yield run

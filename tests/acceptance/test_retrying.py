@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -40,8 +39,7 @@ from processor import (
 )
 from processor.domain.events import Completed, Failed, Reason, Retrying, Started
 from processor.domain.ids import dead_letter_id
-from processor.local.stack import Stack
-from tests.commands import Commands, commands
+from tests.commands import Commands
 from tests.together import Together, events, together
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
@@ -132,19 +130,10 @@ class Application:
         raise ConnectionError("lost") if request.payload == "lost" else ValueError("wrong")
 
 
-@pytest.fixture(scope="module")
-def run(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    name = f"test-{secrets.token_hex(5)}"
-    with commands(stack, name, tmp_path_factory.mktemp("retrying"), 2) as run:
-        migrated = run("migrate")
-        assert migrated.code == 0, migrated
-        yield run
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(run: Commands) -> AsyncIterator[tuple[Together, Application]]:
+async def shared(shared_run: Commands) -> AsyncIterator[tuple[Together, Application]]:
     application = Application()
-    async with together(run.settings, application.jobs) as of:
+    async with together(shared_run.settings, application.jobs) as of:
         yield of, application
 
 

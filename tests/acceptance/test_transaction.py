@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -33,8 +33,7 @@ from processor import (
     Submission,
     TransactionMisused,
 )
-from processor.local.stack import Stack
-from tests.commands import Commands, commands
+from tests.commands import Commands
 from tests.together import Together, together
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
@@ -230,21 +229,12 @@ class World:
         return end
 
 
-@pytest.fixture(scope="module")
-def run(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    name = f"test-{secrets.token_hex(5)}"
-    with commands(stack, name, tmp_path_factory.mktemp("transaction"), 2) as run:
-        migrated = run("migrate")
-        assert migrated.code == 0, migrated
-        yield run
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(run: Commands) -> AsyncIterator[World]:
+async def shared(shared_run: Commands) -> AsyncIterator[World]:
     jobs = Jobs()
-    async with together(replace(run.settings, connections=1), jobs) as of:
+    async with together(replace(shared_run.settings, connections=1), jobs) as of:
         await of.database.execute(TABLES)
-        world = World(of, await asyncpg.connect(run.settings.need_database()))
+        world = World(of, await asyncpg.connect(shared_run.settings.need_database()))
 
         async def works(request: Request[Work]) -> object:
             return await world.handler(request)
