@@ -24,6 +24,7 @@ from tenacity import (
     wait_random,
     wait_random_exponential,
 )
+from tenacity.wait import WaitBaseT
 
 from processor import (
     JobId,
@@ -45,7 +46,7 @@ from tests.together import Together, events, together
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 SECOND = 1_000_000
-POLICIES = {
+POLICIES: dict[str, tuple[WaitBaseT, list[tuple[float, float]]]] = {
     "at once": (wait_none(), [(0, 0)] * 3),
     "fixed": (wait_fixed(0.1), [(0.1, 0.1)] * 3),
     "random": (wait_random(0.05, 0.2), [(0.05, 0.2)] * 3),
