@@ -19,6 +19,7 @@ from processor.adapters.memory.database import MemoryDatabase
 from processor.adapters.memory.membership import MemoryGroup
 from processor.adapters.memory.step import onward
 from processor.adapters.memory.topics import MemoryTopics
+from processor.adapters.memory.transactions import Lend
 from processor.domain.ids import JobId, partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.priority import LANES, Priority
@@ -92,6 +93,8 @@ class MemoryCluster:
         self.metrics: Callable[[str], MetricsService] = MetricsService
         self.tracing = Tracing()
         self.codec: Codec = CODEC
+        self.lend: Lend | None = None
+        """Begins what handlers write through, where that is not in memory."""
 
     def member(self, hook: Hook = onward, *, jobs: Jobs | None = None, release: str = "") -> Member:
         """A worker that has not started yet."""

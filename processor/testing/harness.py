@@ -14,6 +14,7 @@ from processor.runtime.holding import READ_EVERY
 from processor.runtime.submission import Submission
 from processor.testing.naming import CODEC, TOPICS
 from processor.testing.operated import OperatedCluster
+from processor.testing.own_database import NoDatabase, OwnDatabase
 from processor.testing.unsettled import Unsettled
 from processor.testing.virtual_time import StandstillError, loop_of_the_test
 from projections.dead_letters import DeadLetterProjection
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from uuid import UUID
 
+    from processor.adapters.postgres.sessions import Sessions
     from processor.bootstrap.producing import Client
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
@@ -51,9 +53,20 @@ class Harness:
     as running handlers need it, and by `advance`; it is the time of `asyncio.sleep` too.
     """
 
-    def __init__(self, jobs: Jobs, *, handler_grace: float = HANDLER_GRACE) -> None:
-        """`handler_grace`: seconds that a job waits for a handler of its type."""
+    def __init__(
+        self,
+        jobs: Jobs,
+        *,
+        sessions: Sessions | None = None,
+        handler_grace: float = HANDLER_GRACE,
+    ) -> None:
+        """`sessions`: the application's sessionmaker, bound to an engine of the test's own.
+
+        It is called as `Worker` does; `request.connection()` is the connection of that engine.
+        `handler_grace`: seconds that a job waits for a handler of its type.
+        """
         self._jobs = jobs
+        self._sessions = sessions
         self._grace = handler_grace
         self._held = AsyncExitStack()
         self.client: Client
@@ -63,6 +76,7 @@ class Harness:
         self._loop = loop_of_the_test()
         self._cluster = cluster = OperatedCluster(self._jobs, PARTITIONS, grace=self._grace)
         self._holds = MemoryHolds(cluster.database)
+        self._no_database = NoDatabase()
         self.client = cluster.a_client()
         projections = (
             HistoryProjection(TOPICS, PARTITIONS, CODEC),
@@ -70,6 +84,10 @@ class Harness:
         )
         self._unsettled = Unsettled(cluster, projections)
         async with AsyncExitStack() as held:
+            cluster.lend = self._no_database.lend
+            if self._sessions is not None:
+                own = held.enter_context(OwnDatabase(self._sessions, self._loop))
+                cluster.lend = own.lend
             for projection in projections:
                 await held.enter_async_context(
                     Projector(
@@ -200,6 +218,8 @@ class Harness:
         running = self._worker.running
         if running is not None and running.done():
             running.result()
+        if self._no_database.missed is not None:
+            raise self._no_database.missed
         return self._unsettled.why()
 
     def _seconds_to(self, until: int) -> float:

@@ -67,7 +67,7 @@ class Member:
         self.id = cluster.an_id()
         self.log = MemoryLog(cluster.topics, step=step)
         self.membership = MemoryMembership(cluster.group, name, clock, step=step)
-        self.transactions = MemoryTransactions(database, step=step)
+        self.transactions = MemoryTransactions(database, step=step, lend=cluster.lend)
         world = World(
             clock=clock,
             codec=cluster.codec,

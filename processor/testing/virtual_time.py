@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 PATIENCE = 20.0
 """Real seconds that a thread may take before the test is said to hang."""
-LINGERING = 0.05
+LINGERING = 0.02
 """Real seconds without anything from outside before time jumps, while something may come."""
+SHORT, LONGER = 0.25, 1.05
+"""Seconds that it jumps then at most at first, and how much further each time: a second's silence
+is no minute, and after three a sleeper of half an hour is awake."""
+SILENCE = 1.0
+"""Real seconds without anything before it is said that nobody will do anything."""
 
 
 class StandstillError(AssertionError):
@@ -38,6 +43,8 @@ class _Waiting(selectors.SelectSelector):
         self.clock = clock
         self.threads = 0
         self.outside = 0
+        """How many wait for what lies outside and shows no socket."""
+        self.reach = SHORT
         self.still: list[asyncio.Future[None]] = []
         """Who wants to know that everybody waits."""
         self.jumped: list[asyncio.Future[None]] = []
@@ -54,23 +61,39 @@ class _Waiting(selectors.SelectSelector):
             if not ready:
                 raise StandstillError("a thread does not come to an end")
             return ready
-        if self.outside and (ready := super().select(LINGERING)):
+        if self._is_open_to_outside() and (ready := super().select(LINGERING)):
+            self.reach = SHORT
             return ready
         if self.still:
             self.still = _told(self.still)
+        elif (step := self._step(timeout)) is None:
+            return self._silence()
         else:
-            self._jump(timeout)
+            self.clock.advance(step)
             self.jumped = _told(self.jumped)
         return []
 
-    def _jump(self, timeout: float | None) -> None:
+    def _step(self, timeout: float | None) -> float | None:
+        """How far time jumps; None where nobody waits for it."""
         far, self.far = self.far, None
         leaps = far is not None and timeout is not None
         ends = (timeout, far if leaps else self.clock.next_due())
         due = [one for one in ends if one is not None]
-        if not due:
+        if not due or not self._is_open_to_outside():
+            return min(due, default=None)
+        self.reach *= LONGER
+        return min(*due, self.reach)
+
+    def _is_open_to_outside(self) -> bool:
+        """Whether something may come from elsewhere: over a socket besides the loop's own."""
+        return self.outside > 0 or len(self.get_map()) > 1
+
+    def _silence(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """What comes from outside after all, over a thread that nobody counts."""
+        ready = super().select(SILENCE)
+        if not ready:
             raise StandstillError("everybody waits for ever")
-        self.clock.advance(min(due))
+        return ready
 
 
 def _told(waiting: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from processor.adapters.memory.step import Step, onward
 from processor.domain.errors import TransactionMisused
@@ -16,11 +17,51 @@ if TYPE_CHECKING:
     from processor.ports.transactions import Claim
 
 
+class Beside(Protocol):
+    """A transaction of another database that begins and ends with a job's own."""
+
+    @property
+    def rolled_back(self) -> bool:
+        """Whether the handler rolled its session back."""
+        ...
+
+    def connection(self) -> Any:  # noqa: ANN401 - the port's own
+        """What the handler gets instead of a connection in memory."""
+        ...
+
+    def session(self) -> Any:  # noqa: ANN401 - the port's own
+        """What the handler gets instead of a session in memory."""
+        ...
+
+    async def seal(self) -> None:
+        """Send what the session still holds, and revoke what the handler has."""
+        ...
+
+    async def commit(self) -> None:
+        """Make it durable; raises what the database answers."""
+        ...
+
+    async def rollback(self) -> None:
+        """Undo it; never raises."""
+        ...
+
+    def abandon(self) -> None:
+        """Its process is gone: nobody waits until it is undone."""
+        ...
+
+
+Lend: TypeAlias = Callable[[], Awaitable[Beside]]
+
+
 class MemoryTransactions:
     """`Transactions`; its steps are `transactions.begin` and, of each one, `transaction.*`."""
 
-    def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
+    def __init__(
+        self, database: MemoryDatabase, *, step: Step = onward, lend: Lend | None = None
+    ) -> None:
+        """`lend` begins what handlers write through where that is not in memory."""
         self._database = database
+        self._lend = lend
         self.step = step
         self._open: dict[MemoryTransaction, None] = {}
 
@@ -35,6 +76,12 @@ class MemoryTransactions:
         if answer is not Answer.DONE:
             return answer
         self._open[transaction] = None
+        if self._lend is not None:
+            try:
+                transaction.beside = await self._lend()
+            except BaseException:
+                transaction.undo()
+                raise
         return transaction
 
     def die(self) -> None:
@@ -108,14 +155,17 @@ class MemoryTransaction:
         self._opened = opened
         self._connection = MemoryConnection(database, step)
         self._ended = False
+        self.beside: Beside | None = None
 
     def connection(self) -> Any:  # noqa: ANN401 - the port's own
         """See `Transaction`."""
-        return self._lent()
+        lent = self._lent()
+        return lent if self.beside is None else self.beside.connection()
 
     async def session(self) -> Any:  # noqa: ANN401 - the port's own
         """See `Transaction`."""
-        return self._lent()
+        lent = self._lent()
+        return lent if self.beside is None else self.beside.session()
 
     def fault(self, error: BaseException) -> Fault | None:
         """See `Transaction`."""
@@ -127,19 +177,23 @@ class MemoryTransaction:
     async def seal(self) -> None:
         """See `Transaction`."""
         self._connection.is_open = False
+        if self.beside is not None:
+            await self.beside.seal()
 
     async def complete(self, entry: Entry) -> Answer:
         """See `Transaction`."""
         self._connection.is_open = False
         if self._ended:
             raise TransactionMisused("the job's transaction has ended")
-        if self._connection.rolled_back:
+        if self._rolled_back():
+            await self._roll_back_beside()
             self.undo()
             raise TransactionMisused("the handler rolled its session back")
         try:
             lost = await self._step("transaction.complete")
-            answer = self._commit(entry)
+            answer = await self._commit(entry)
         finally:
+            await self._roll_back_beside()
             self.undo()
         if lost is not None:
             raise lost
@@ -153,6 +207,7 @@ class MemoryTransaction:
         try:
             await self._step("transaction.rollback")
         finally:
+            await self._roll_back_beside()
             self.undo()
 
     def undo(self) -> None:
@@ -161,12 +216,28 @@ class MemoryTransaction:
         self._ended = True
         self._opened.pop(self, None)
         self._database.let_go(self)
+        beside, self.beside = self.beside, None
+        if beside is not None:
+            beside.abandon()
 
-    def _commit(self, entry: Entry) -> Answer:
+    def _rolled_back(self) -> bool:
+        beside = self.beside
+        return self._connection.rolled_back or (beside is not None and beside.rolled_back)
+
+    async def _roll_back_beside(self) -> None:
+        beside, self.beside = self.beside, None
+        if beside is not None:
+            await beside.rollback()
+
+    async def _commit(self, entry: Entry) -> Answer:
         if self._ended:
             raise Fault("the process died, and its connection with it")
-        if not self._database.insert(entry, Ending.COMPLETE):
+        if (entry.job, entry.generation) in self._database.ledger:
             return Answer.SETTLED
+        beside, self.beside = self.beside, None
+        if beside is not None:
+            await beside.commit()
+        self._database.insert(entry, Ending.COMPLETE)
         self._database.values.update(self._connection.written)
         return Answer.DONE
 
