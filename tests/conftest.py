@@ -6,27 +6,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
 from processor.local.stack import LocalStack, Stack
-from tests.stacks import containers, embedded, engine_missing
+from processor.testing.embedded import embedded, own_database, own_namespace
+from tests.stacks import containers, engine_missing
 
-TEMPLATE = "jobs_template"
-MIGRATE = """
-import asyncio, sys
-from processor.adapters.postgres.migrations import migrate
-asyncio.run(migrate(sys.argv[1]))
-"""
+pytest_plugins = ["processor.testing.fixtures"]
+
 NOT_RUN = "not run on --stack containers"
 
 # A busy machine is no fault of an example: no test here asserts a time.
@@ -88,34 +79,17 @@ def stack(
 @pytest.fixture
 def namespace() -> str:
     """A namespace of topics and groups that no other test has."""
-    return f"test-{secrets.token_hex(5)}"
+    return own_namespace()
 
 
 @pytest.fixture(scope="session")
-def migrated_template(stack: Stack) -> str:
-    """The name of a database with our tables and no rows, from which others are copied."""
-    asyncio.run(_administer(stack, f'CREATE DATABASE "{TEMPLATE}"'))
-    # In a process of its own: reading the migrations blocks, which the tests' loops may forbid.
-    subprocess.run([sys.executable, "-c", MIGRATE, _named(stack, TEMPLATE)], check=True)
-    return TEMPLATE
+def jobs_stack(stack: Stack) -> Stack:
+    """What the fixtures that users have stand on: the same for all of our tests."""
+    return stack
 
 
 @pytest.fixture
-def database(stack: Stack, migrated_template: str) -> Iterator[str]:
+def database(stack: Stack, jobs_template: str) -> Iterator[str]:
     """The URL of a migrated database of this test's own."""
-    name = f"test_{secrets.token_hex(5)}"
-    asyncio.run(_administer(stack, f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"'))
-    yield _named(stack, name)
-    asyncio.run(_administer(stack, f'DROP DATABASE "{name}" WITH (FORCE)'))
-
-
-def _named(stack: Stack, name: str) -> str:
-    return urlsplit(stack.database)._replace(path=f"/{name}").geturl()
-
-
-async def _administer(stack: Stack, statement: str) -> None:
-    connection = await asyncpg.connect(stack.database)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+    with own_database(stack, jobs_template) as url:
+        yield url

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from processor import Client, JobId, Jobs, JobStatus, Settings, Worker
-from processor.bootstrap.projecting import projecting
+from processor import Client, JobId, Jobs, JobStatus, Settings, testing
 from tests.commands import Commands, Ended
 
 
-@asynccontextmanager
-async def working(settings: Settings, jobs: Jobs) -> AsyncIterator[Client]:
+def working(settings: Settings, jobs: Jobs) -> AbstractAsyncContextManager[Client]:
     """A client beside a worker and a projector, which are gone after the block."""
-    async with (
-        projecting(settings),
-        Client.connect(settings) as client,
-        Worker(jobs, settings),
-    ):
-        yield client
+    return testing.working(jobs, settings)
 
 
 async def when(

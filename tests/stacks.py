@@ -1,11 +1,10 @@
-"""How do the two kinds of stack start for tests?"""
+"""How does a stack in containers start for tests?"""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import importlib
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,28 +13,11 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from processor.local import account
 from processor.local.ports import HOST, choose
-from processor.local.stack import LocalStack, Stack, running
+from processor.local.stack import Stack
 
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 POSTGRES_IMAGE = "postgres:18"
-
-
-@contextlib.contextmanager
-def embedded() -> Iterator[LocalStack]:
-    """The embedded stack, small, in a temporary folder that is deleted afterwards.
-
-    Not in pytest's own folder: only its owner may enter that, and as root the database runs as
-    another user.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="job-processor-"))
-    folder.chmod(0o711)
-    try:
-        with running(folder, heap="384m", buffers="128MB") as started:
-            yield started
-    finally:
-        account.forget(folder)
 
 
 def engine_missing() -> str | None:

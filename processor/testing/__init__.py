@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from processor.testing.harness import Harness
+    from processor.testing.inside import working
     from processor.testing.running import Progress, Ran, run
     from processor.testing.virtual_time import (
         StandstillError,
@@ -28,6 +29,7 @@ __all__ = [
     "in_virtual_time",
     "play",
     "run",
+    "working",
 ]
 
 _PLACES: Final = {
@@ -35,6 +37,7 @@ _PLACES: Final = {
     "Progress": "processor.testing.running",
     "Ran": "processor.testing.running",
     "run": "processor.testing.running",
+    "working": "processor.testing.inside",
 }
 
 

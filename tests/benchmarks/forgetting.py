@@ -27,12 +27,12 @@ from processor.adapters.postgres.projection import PostgresProjections
 from processor.adapters.postgres.pruning import PostgresPruning
 from processor.adapters.postgres.rebuilding import PostgresRebuilding
 from processor.domain.horizon import ended_before
+from processor.testing.embedded import embedded
 from projections.dead_letters import DeadLetterProjection
 from projections.history import HistoryProjection
 from projections.projector import Projector
 from projections.rebuild import Means, Rebuild
 from tests.benchmarks.projecting import PARTITIONS, TOPICS, append
-from tests.stacks import embedded
 
 if TYPE_CHECKING:
     from processor.local.stack import Stack

@@ -25,10 +25,10 @@ from processor.domain.ids import JobId, partition_of, uuid7
 from processor.domain.topics import Topics
 from processor.local.stack import Stack
 from processor.ports.log import Append, Place
+from processor.testing.embedded import embedded
 from projections.history import HistoryProjection
 from projections.projector import Projector
 from tests.projecting import COMPLETED, outcome, started, submission
-from tests.stacks import embedded
 
 PARTITIONS = 12
 TOPICS = Topics("bench")

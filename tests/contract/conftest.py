@@ -40,12 +40,10 @@ END $$
 
 
 @pytest.fixture(scope="session")
-def shared_database(stack: Stack, migrated_template: str) -> str:
+def shared_database(stack: Stack, jobs_template: str) -> str:
     """The URL of one database for all of these suites: making one a test takes too long."""
     asyncio.run(_execute(stack.database, f'DROP DATABASE IF EXISTS "{SHARED}" WITH (FORCE)'))
-    asyncio.run(
-        _execute(stack.database, f'CREATE DATABASE "{SHARED}" TEMPLATE "{migrated_template}"')
-    )
+    asyncio.run(_execute(stack.database, f'CREATE DATABASE "{SHARED}" TEMPLATE "{jobs_template}"'))
     return urlsplit(stack.database)._replace(path=f"/{SHARED}").geturl()
 
 
