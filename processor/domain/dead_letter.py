@@ -182,12 +182,16 @@ def discarded(outcome: Outcome) -> DeadLetterFact | None:
     )
 
 
-def job_failed(outcome: Outcome) -> JobFailed | None:
-    """What other teams are told of a failed outcome; None for an outcome that did not fail."""
+def job_failed(outcome: Outcome, submission: SubmissionRecord | None = None) -> JobFailed | None:
+    """What other teams are told of a failed outcome; None for an outcome that did not fail.
+
+    `submission` is the outcome's own, decoded; None where it cannot be.
+    """
     end = outcome.end
     if not isinstance(end, Failed):
         return None
     runs = [event for event in outcome.events if isinstance(event, Started)]
+    asked = submission.trace if submission else None
     return JobFailed(
         job=outcome.job,
         generation=outcome.generation,
@@ -200,7 +204,7 @@ def job_failed(outcome: Outcome) -> JobFailed | None:
         dead_letter=dead_letter_id(outcome.job, outcome.generation),
         batch=outcome.batch,
         request_id=outcome.request_id,
-        trace=runs[-1].trace if runs else None,
+        trace=(runs[-1].trace if runs else None) or asked,
         at=end.at,
         event_id=event_id(
             outcome.job, outcome.generation, outcome.timeline, len(outcome.events) - 1

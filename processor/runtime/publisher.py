@@ -26,6 +26,7 @@ from processor.runtime.inbox import Inbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from processor.domain.submission import SubmissionRecord
     from processor.domain.topics import Topics
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
@@ -173,7 +174,7 @@ class Publisher:
         records = [journal]
         # TODO(phase 5, EventBus): connect the other ends (complete, cancelled) here: an event made
         # of the outcome as `job_failed` is, its records appended beside the journal's.
-        failed = job_failed(outcome)
+        failed = job_failed(outcome, self._submission_in(outcome))
         if failed is not None:
             records += self._events.records(failed)
         if one.follow_ups:
@@ -189,6 +190,13 @@ class Publisher:
             log.warning("an outcome is corrupt: nothing but its bytes is told", because=str(error))
             return None
         return outcome if isinstance(outcome, Outcome) else None
+
+    def _submission_in(self, failed: Outcome) -> SubmissionRecord | None:
+        """None for an outcome that did not fail, or where that is what could not be decoded."""
+        try:
+            return self._codec.decode_submission(failed.submission) if failed.submission else None
+        except Undecodable:
+            return None
 
     def _follow_up(self, value: bytes) -> Append:
         record = self._codec.decode_submission(value)

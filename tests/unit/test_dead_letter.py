@@ -139,3 +139,12 @@ def test_other_teams_are_told_of_a_failure_and_of_nothing_else() -> None:
     assert (news.at, news.request_id) == (21, "q1")
     assert news.event_id == event_id(JOB, 1, 1, 3)
     assert job_failed(replace(OUTCOME, events=(FIRST, RETRYING))) is None
+
+
+def test_a_failure_without_an_attempt_is_told_with_the_trace_of_its_submission() -> None:
+    asked = replace(SUBMISSION, trace=Trace("00-submission"))
+    missing = replace(OUTCOME, events=(Failed(21, 0, Reason.HANDLER_MISSING, ERROR),))
+    for outcome, trace in ((missing, asked.trace), (OUTCOME, SECOND.trace)):
+        news = job_failed(outcome, asked)
+        assert news is not None
+        assert news.trace == trace
