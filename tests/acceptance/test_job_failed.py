@@ -10,17 +10,32 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
+from tenacity import wait_none
 
-from processor import Client, ConfigurationError, JobFailed, JobId, Submission
+from processor import (
+    Caller,
+    Client,
+    ConfigurationError,
+    JobFailed,
+    JobId,
+    Jobs,
+    Reject,
+    Request,
+    Retry,
+    Submission,
+    Trace,
+)
 from processor.domain.events import Reason
 from processor.domain.ids import dead_letter_id
 from processor.local.stack import Stack
 from tests.commands import Commands, commands
+from tests.together import Together, events, together
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -133,7 +148,7 @@ async def failures(run: Commands, numbers: range) -> list[JobId]:
         )
 
 
-async def test_two_groups_hear_of_every_failure_exactly_once_also_after_kill_9(
+async def test_job_failed_reaches_each_of_two_groups_once_by_id_also_after_a_subscribers_kill_9(
     run: Commands,
 ) -> None:
     async with subscribers(run) as hearing:
@@ -172,26 +187,88 @@ async def test_two_groups_hear_of_every_failure_exactly_once_also_after_kill_9(
     assert again, "what was in its hands when it died came again, and was recognised"
 
 
-async def test_an_event_says_what_failed_and_where_its_dead_letter_is(run: Commands) -> None:
-    serving = run.serving("worker", "application:jobs")
-    await asyncio.to_thread(serving.__enter__)
-    try:
-        async with Client.connect(run.settings) as client:
-            batch = UUID(int=7)
-            one = Submission("refused", 4711, entity="N123", tenant="acme")
-            await client.submit([one], batch=batch)
-            heard = client.events.subscribe(JobFailed, group=f"reader-{secrets.token_hex(3)}")
-            async for event in heard:
-                if event.job == one.id:
+@asynccontextmanager
+async def failing(run: Commands) -> AsyncIterator[Together]:
+    """A worker whose handlers fail, one of them twice in each generation."""
+    jobs = Jobs()
+
+    @jobs.handler("refused")
+    async def refused(request: Request[int]) -> None:
+        raise Reject(f"number {request.payload}")
+
+    @jobs.handler("breaks", retry=Retry(attempts=2, wait=wait_none()))
+    async def breaks(request: Request[int]) -> None:
+        raise KeyError(request.payload)
+
+    async with together(replace(run.settings, handler_grace=0.2), jobs) as of:
+        yield of
+
+
+async def heard(of: Together, *jobs: JobId) -> list[JobFailed]:
+    """What a group that did not exist before hears of them, until it has heard of each."""
+    found: dict[JobId, JobFailed] = {}
+    group = f"reader-{secrets.token_hex(3)}"
+    async with asyncio.timeout(SECONDS):
+        async for event in of.client.events.subscribe(JobFailed, group=group):
+            found[event.job] = event
+            if found.keys() >= set(jobs):
+                return [found[job] for job in jobs]
+    pytest.fail("the subscription ended")
+
+
+async def test_an_event_says_what_failed_for_whom_why_and_where_its_dead_letter_is(
+    run: Commands,
+) -> None:
+    batch, caller = UUID(int=7), Caller(user="ann", request_id="r4711")
+    trace = Trace("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    asked = [
+        Submission(type_, 4711, entity="N123", tenant="acme", caller=caller, trace=trace)
+        for type_ in ("refused", "breaks", "nobody's")
+    ]
+    async with failing(run) as of:
+        jobs = await of.client.submit(asked, batch=batch)
+        told = await heard(of, *jobs)
+        ends = [events(await of.ended(job))[-1] for job in jobs]
+        letters = [(await of.letter(job)).died for job in jobs]
+    for one, submission, end, letter in zip(told, asked, ends, letters, strict=True):
+        assert (one.type, one.tenant, one.entity) == (submission.type, "acme", "N123")
+        assert (one.generation, one.batch, one.request_id) == (1, batch, "r4711")
+        assert (one.trace, one.at) == (trace, end.at)
+        assert (one.dead_letter, one.reason) == (letter.id, letter.reason)
+        assert one.error == letter.errors[-1].error == end.error
+    assert [one.attempts for one in told] == [1, 2, 0]
+    assert [one.reason for one in told] == [
+        Reason.REJECTED,
+        Reason.HANDLER_FAILED,
+        Reason.HANDLER_MISSING,
+    ]
+    assert [one.error.message for one in told[:2]] == ["number 4711", "4711"]
+    assert told[1].error.place.startswith("test_job_failed:breaks:")
+
+
+async def test_a_replay_that_fails_again_is_another_event(
+    run: Commands,
+) -> None:
+    async with failing(run) as of:
+        job = await of.client.submit(Submission("breaks", 1))
+        (first,) = await heard(of, job)
+        await of.letter(job)
+        await of.client.replay(first.dead_letter)
+        await of.ended(job, 2)
+        last = await of.client.submit(Submission("refused", 1))
+        told = [first]
+        async with asyncio.timeout(SECONDS):
+            group = f"reader-{secrets.token_hex(3)}"
+            async for event in of.client.events.subscribe(JobFailed, group=group):
+                told += [event] if event.job == job else []
+                if event.job == last and len({one.event_id for one in told}) == 2:
                     break
-            else:
-                pytest.fail("the subscription ended")
-    finally:
-        await asyncio.to_thread(serving.__exit__, None, None, None)
-    assert (event.type, event.tenant, event.entity) == ("refused", "acme", "N123")
-    assert (event.generation, event.attempts, event.batch) == (1, 1, batch)
-    assert (event.reason, event.error.message) == (Reason.REJECTED, "number 4711")
-    assert event.dead_letter == dead_letter_id(one.id, 1)
+    by_id = {one.event_id: one for one in told}
+    assert sorted(one.generation for one in by_id.values()) == [1, 2]
+    assert {one.dead_letter for one in by_id.values()} == {
+        dead_letter_id(job, 1),
+        dead_letter_id(job, 2),
+    }
 
 
 async def test_subscriptions_end_with_their_client(run: Commands) -> None:
