@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_WORDS: Final = re.compile(r"\b(?:commit|rollback|abort|end|transaction)\b", re.IGNORECASE)
-"""Without one of them nothing ends; nearly no statement has one."""
+_WORDS: Final = ("commit", "rollback", "abort", "end", "transaction")
+"""Without one of them nothing ends; few statements have one."""
 _HIDDEN: Final = re.compile(
     r"""
     \b[eE]'(?:[^'\\]|\\.|'')*'
@@ -30,7 +30,8 @@ _ROUTINE: Final = re.compile(r"\bBEGIN\s+ATOMIC\b")
 
 def ending_in(query: str) -> str | None:
     """The word of the first statement that would end the transaction; None where none would."""
-    if not _WORDS.search(query):
+    lowered = query.lower()
+    if not any(word in lowered for word in _WORDS):
         return None
     bare = _bare(query).upper()
     endings = (_ending(statement.split()[:3]) for statement in bare.split(";"))
