@@ -45,7 +45,12 @@ def poisoned_jobs() -> Jobs:
     jobs.register("poison", poison)
     jobs.register("late", late)
     jobs.register("again", again, retry=Retry(attempts=5, wait=wait_fixed(1)))
-    jobs.register("keeps", poison, retry=Retry(on_exhausted="block"))
+
+    async def keeps(request: Request[Any]) -> None:
+        if request.cluster.generation == 1:
+            await poison(request)
+
+    jobs.register("keeps", keeps, retry=Retry(on_exhausted="block"))
     return jobs
 
 

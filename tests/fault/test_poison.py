@@ -7,11 +7,14 @@ import random
 from processor.adapters.memory.cancelling import MemoryCancelling
 from processor.adapters.memory.step import onward
 from processor.domain.events import Reason
-from processor.domain.ids import JobId, job_of_undecodable, partition_of
+from processor.domain.ids import JobId, dead_letter_id, job_of_undecodable, partition_of
 from processor.domain.priority import LANES, Priority
-from processor.ports.ledger import Entry
+from processor.ports.ledger import Ending, Entry
+from processor.runtime.examining import AT_ONCE
+from processor.runtime.keeping import Times
 from tests.blocking import blocking_calls_fail
 from tests.invariants import partition_of_entity
+from tests.operators import OperatedCluster
 from tests.poisoned import (
     DEADLY,
     LEAVEN,
@@ -142,15 +145,48 @@ async def test_poison_that_kills_the_decoder_ends_by_its_bytes() -> None:
 
 
 @in_virtual_time
-async def test_poison_under_block_keeps_its_entity_until_it_is_replayed() -> None:
-    cluster = a_cluster()
+async def test_poison_under_block_keeps_its_entity_until_a_replay_that_nobody_suspects() -> None:
+    cluster = OperatedCluster(poisoned_jobs(), partitions=1)
     bad = cluster.submit("keeps", "bad")
     behind = cluster.submit("effect", "bad")
+    cluster.submit("long", "long", b"25")  # so that it is not calm before
+    line = Supervisor(cluster)
+    await line.until(lambda: reason_of(cluster, bad) is LOST)
+    await line.until(lambda: states(cluster) == ["b", "q"])
+    assert (behind, 1) not in cluster.database.ledger
+    await cluster.project()
+    await cluster.operator.replay(dead_letter_id(bad, 1), "ada", "mended")
+    await line.until(lambda: completed(cluster, behind), within=5)
+    assert not is_calm(cluster)
+    assert cluster.database.ledger[bad, 2].ending is Ending.COMPLETE
+    assert line.deaths == 5
+    await line.stopped()
+
+
+@in_virtual_time
+async def test_a_death_is_counted_however_short_the_drain_time_is() -> None:
+    cluster = MemoryCluster(poisoned_jobs(), times=Times(session=6.0, drain=0.5))
+    bad = cluster.submit("poison", "bad")
     line = Supervisor(cluster)
     await all_ended(cluster, line)
     assert reason_of(cluster, bad) is LOST
-    assert states(cluster) == ["b", "q"]
-    assert (behind, 1) not in cluster.database.ledger
+
+
+@in_virtual_time
+async def test_suspects_are_decoded_before_any_of_them_runs_for_long() -> None:
+    cluster = MemoryCluster(poisoned_jobs(), partitions=1)
+    long = cluster.submit("long", "long", b"200")
+    many = [cluster.submit("nothing") for _ in range(3 * AT_ONCE)]
+    for _ in range(2):
+        worker = cluster.start()
+        await has_called(worker, "ledger.look_up")
+        worker.kill()
+    line = Supervisor(cluster)
+    above = cluster.submit("nothing", "above")
+    await cluster.until(lambda: completed(cluster, above), within=10)
+    assert not completed(cluster, long)
+    await all_ended(cluster, line)
+    assert completed(cluster, *many)
 
 
 @in_virtual_time
@@ -228,7 +264,7 @@ async def test_a_suspect_that_waits_for_its_turn_can_be_cancelled() -> None:
 
 
 def test_workers_may_die_at_any_call_while_poison_is_found() -> None:
-    for number in range(20):
+    for number in range(8):
         play(die_now_and_then(number))
 
 
