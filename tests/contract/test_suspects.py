@@ -96,11 +96,12 @@ async def test_what_was_cleared_is_no_suspect_and_keeps_the_deaths_it_had(owning
 
 async def test_a_dead_workers_mark_is_cleared_by_nobody_else(owning: Owning) -> None:
     await owning.mark(5)
+    await owning.mark(6, alone=False)
     await owning.died()
-    late = Mark(an_id(), NORMAL, 5, alone=True)
-    await owning.world.suspects.clear(0, late)
+    for offset in (5, 6):
+        await owning.world.suspects.clear(0, Mark(an_id(), NORMAL, offset, alone=True))
     await owning.mark(5)
-    assert (await owning.died()).suspects == (Suspect(NORMAL, 5, 2),)
+    assert (await owning.died()).suspects == (Suspect(NORMAL, 5, 2), Suspect(NORMAL, 6))
 
 
 async def test_who_was_fenced_marks_nothing_and_notes_nothing(owning: Owning) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from contextlib import suppress
+from typing import Any
 
 from processor.adapters.memory.cancelling import MemoryCancelling
 from processor.adapters.memory.step import onward
@@ -12,6 +15,7 @@ from processor.domain.priority import LANES, Priority
 from processor.ports.ledger import Ending, Entry
 from processor.runtime.examining import AT_ONCE
 from processor.runtime.keeping import Times
+from processor.runtime.request import Request
 from tests.blocking import blocking_calls_fail
 from tests.invariants import partition_of_entity
 from tests.operators import OperatedCluster
@@ -170,6 +174,29 @@ async def test_a_death_is_counted_however_short_the_drain_time_is() -> None:
     line = Supervisor(cluster)
     await all_ended(cluster, line)
     assert reason_of(cluster, bad) is LOST
+
+
+@in_virtual_time
+async def test_an_owner_that_lives_past_the_drain_time_has_not_died() -> None:
+    cluster = a_cluster()
+    clock = cluster.clock
+
+    async def stubborn(_request: Request[Any]) -> None:
+        ends = clock.monotonic() + 100
+        while clock.monotonic() < ends:
+            with suppress(asyncio.CancelledError):
+                await clock.sleep(ends - clock.monotonic())
+
+    cluster.jobs.register("stubborn", stubborn)
+    cluster.submit("stubborn", partition_of_entity(cluster, 1))
+    owner = cluster.start()
+    await works(owner)
+    heir = cluster.start()
+    await cluster.until(lambda: heir.owned() == {1})
+    assert owner.runtime.dispatcher.running
+    assert is_calm(cluster)
+    owner.kill()
+    heir.kill()
 
 
 @in_virtual_time
