@@ -31,10 +31,10 @@ async def ready(
 
 @pytest.fixture(scope="module")
 def shared_run(
-    stack: Stack, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+    stack: Stack, jobs_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Commands]:
     """The same, for all tests of a module together; of two partitions."""
     name, folder = f"test-{secrets.token_hex(5)}", tmp_path_factory.mktemp("run")
-    with commands(stack, name, folder, 2, template=migrated_template) as run:
+    with commands(stack, name, folder, 2, template=jobs_template) as run:
         asyncio.run(create_topics(run.settings))
         yield run

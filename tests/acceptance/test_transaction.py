@@ -125,6 +125,12 @@ class Handler:
         self.wrote.set()
         await asyncio.Event().wait()
 
+    async def swallows_being_stopped(self, means: Means) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.waits(means)
+        with contextlib.suppress(Exception):  # a session may not be usable any more
+            await means.write()
+
     async def is_cancelled_from_within(self, _: Means) -> None:
         raise asyncio.CancelledError
 
@@ -153,6 +159,14 @@ class Handler:
     async def commits_and_raises(self, means: Means) -> None:
         await self.commits(means)
         raise RuntimeError("after its own commit")
+
+    async def begins_as_usual(self, means: Means) -> None:
+        await means.session.commit()
+        async with means.session.begin():
+            await means.write()
+
+    async def closes(self, means: Means) -> None:
+        await means.session.close()
 
     async def rolls_back(self, means: Means) -> None:
         await means.session.rollback()
@@ -293,19 +307,21 @@ async def test_a_handlers_writes_and_its_outcome_commit_together_and_roll_back_t
 
 
 @THROUGH
+@pytest.mark.parametrize("does", ["waits", "swallows_being_stopped"])
 async def test_what_a_handler_wrote_before_its_time_out_is_rolled_back(
-    world: World, through: str
+    world: World, does: str, through: str
 ) -> None:
-    status, rows = await world.end_of("waits", through, kind="is too slow")
+    status, rows = await world.end_of(does, through, kind="is too slow")
     assert (status.state, rows) == (State.FAILED, 0)
     assert said_of(status) == "AttemptTimeout: the attempt took longer than 0.5 s"
 
 
 @THROUGH
+@pytest.mark.parametrize("does", ["waits", "swallows_being_stopped"])
 async def test_what_a_handler_wrote_before_it_was_cancelled_is_rolled_back(
-    world: World, through: str
+    world: World, does: str, through: str
 ) -> None:
-    job, key = await world.submit("waits", through)
+    job, key = await world.submit(does, through)
     await world.handler.wrote.wait()
     assert (await world.of.client.cancel(job, by="ada")).ours
     status = await world.of.ended(job)
@@ -316,6 +332,8 @@ async def test_what_a_handler_wrote_before_it_was_cancelled_is_rolled_back(
     ("does", "kept", "said"),
     [
         ("commits", 2, ""),
+        ("begins_as_usual", 2, ""),
+        ("closes", 1, ""),  # as SQLAlchemy has it of a session that joined a transaction
         ("commits_and_raises", 0, "HandlerFailed: after its own commit"),
         (
             "rolls_back",
