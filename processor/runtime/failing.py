@@ -18,9 +18,10 @@ from processor.domain.errors import (
     WorkerLost,
 )
 from processor.domain.events import ErrorDetail, Reason
-from processor.domain.limits import ERROR_BYTES
+from processor.domain.limits import ERROR_BYTES, NAME_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
 REASONS: Final[dict[type, Reason]] = {
@@ -38,6 +39,7 @@ _LIBRARIES: Final = tuple(
 )
 _OURS: Final = str(Path(__file__).resolve().parent.parent)
 _HALF: Final = ERROR_BYTES // 2
+_FIELDS_KEPT: Final = 100
 
 
 def detail_of(error: BaseException, stood: TracebackType | None = None) -> ErrorDetail:
@@ -49,7 +51,7 @@ def detail_of(error: BaseException, stood: TracebackType | None = None) -> Error
     reason = _reason_of(error)
     if isinstance(error, ParseError):
         message = _cut(_said(error), _HALF)
-        return ErrorDetail(reason, "ParseError", message, fields=error.fields[:100])
+        return ErrorDetail(reason, "ParseError", message, fields=_within_half(error.fields))
     frames = traceback.extract_tb(stood or error.__traceback__)
     lines = "".join(traceback.format_list(frames))
     return ErrorDetail(
@@ -59,6 +61,11 @@ def detail_of(error: BaseException, stood: TracebackType | None = None) -> Error
         _place(frames),
         traceback=_cut_front(lines, _HALF - 512),
     )
+
+
+def place_of(error: BaseException) -> str:
+    """module:function:line of the innermost frame that is the application's own code."""
+    return _place(traceback.extract_tb(error.__traceback__))
 
 
 def _reason_of(error: BaseException) -> Reason:
@@ -81,6 +88,19 @@ def _said(error: BaseException) -> str:
         return str(error)
     except Exception as silent:  # noqa: BLE001 - the handler's own code, which may do anything
         return f"its words cannot be had: __str__ raised {type(silent).__name__}"
+
+
+def _within_half(fields: Iterable[str]) -> tuple[str, ...]:
+    """The first paths, each cut as a name is: a payload's own names may be in them."""
+    kept: list[str] = []
+    left = _HALF - 512
+    for path in fields:
+        cut = _cut(path, NAME_BYTES)
+        left -= len(cut.encode())
+        if left < 0 or len(kept) == _FIELDS_KEPT:
+            break
+        kept.append(cut)
+    return tuple(kept)
 
 
 def _cut(text: str, size: int) -> str:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from processor.domain.errors import ConfigurationError, ParseError
+from processor.domain.errors import ConfigurationError
 from processor.domain.retry import Retry
+from processor.runtime.parsing import parse
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
 
@@ -43,10 +53,7 @@ class Handler(Generic[P]):
 
     def parse(self, payload: bytes) -> P:
         """The payload as the handler's model; raises `ParseError` without any value of it."""
-        try:
-            return self.payload.validate_json(payload)
-        except ValidationError as error:
-            raise _parse_error(error) from None
+        return parse(payload, self.payload)
 
     def submission(self, payload: P, **fields: Any) -> Submission:  # noqa: ANN401 - Submission's own
         """Make a submission of this type; `fields` are those of `Submission`."""
@@ -105,25 +112,13 @@ class Jobs:
 
 def _payload_of(function: Callable[..., object]) -> Any:  # noqa: ANN401 - whatever is annotated
     """What `Request[...]` says of the first parameter; anything JSON where it says nothing."""
-    hints = get_type_hints(inspect.unwrap(function))
+    hints = get_type_hints(inspect.unwrap(function), include_extras=True)
     for name in inspect.signature(function).parameters:
         annotation = hints.get(name)
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
         if get_origin(annotation) is Request:
             return get_args(annotation)[0]
         return Any
     message = f"the handler {function.__qualname__} must take a Request"
     raise ConfigurationError(message)
-
-
-_MAY_QUOTE_THE_PAYLOAD = frozenset({"value_error", "assertion_error"})
-
-
-def _parse_error(error: ValidationError) -> ParseError:
-    fields: list[str] = []
-    sentences: list[str] = []
-    for one in error.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join(str(part) for part in one["loc"])
-        said = one["type"] if one["type"] in _MAY_QUOTE_THE_PAYLOAD else one["msg"]
-        fields.append(path)
-        sentences.append(f"{path or 'the payload'}: {said}")
-    return ParseError("; ".join(sentences), fields)
