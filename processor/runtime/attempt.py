@@ -76,6 +76,8 @@ class Collaborators:
     grace: float
     """Seconds that a job waits for a handler of its type."""
     doubt: Callable[[OwnedPartition, str], None]
+    look_afresh: Callable[[int], None]
+    """Has what is held in a partition looked at soon."""
 
 
 class Attempts:

@@ -49,6 +49,8 @@ class Endings:
         log.error("a job waits for a handler of its type", type=type_, job=str(delivery.record.job))
         wait = wait_of(delivery, WaitingState.HELD, due_in=self._with.grace - waited)
         await self._with.recorder.wait(delivery, wait, tell=False)
+        if self._with.jobs.find(type_) is not None:  # registered before the row was there
+            self._with.look_afresh(delivery.partition.number)
 
     async def fail(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
         """An attempt failed: let the policy decide whether there is another."""

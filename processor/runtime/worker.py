@@ -102,6 +102,7 @@ class WorkerRuntime:
         self._holding = Holding(
             world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
         )
+        afresh = Afresh(world.room, lambda: self._jobs, self._holding.kept)
         self._returning = Returning(
             world.room,
             world.ledger,
@@ -110,7 +111,7 @@ class WorkerRuntime:
             settling,
             self._owned,
             RowDecoder(world.codec),
-            Afresh(world.room, lambda: self._jobs, self._holding.kept),
+            afresh,
         )
         self._waking = Waking(
             world.wakes,
@@ -120,7 +121,7 @@ class WorkerRuntime:
             settling,
             self._returning.look_soon,
         )
-        self._attempts = self._make_attempts(settling)
+        self._attempts = self._make_attempts(settling, afresh)
         self._fetchers = self._make_fetchers(settling)
         self.keeper = Keeper(
             manner.worker,
@@ -244,7 +245,7 @@ class WorkerRuntime:
     def _owned(self) -> dict[int, OwnedPartition]:
         return self.keeper.owned
 
-    def _make_attempts(self, settling: Settling) -> Attempts:
+    def _make_attempts(self, settling: Settling, afresh: Afresh) -> Attempts:
         world = self._world
         return Attempts(
             Identity(self.name, self._manner.release),
@@ -261,6 +262,7 @@ class WorkerRuntime:
                 self._observer,
                 self._manner.grace,
                 self._doubt,
+                afresh.take,
             ),
         )
 

@@ -145,3 +145,24 @@ async def test_a_new_owner_that_has_the_handler_runs_what_waited_for_one(fault: 
     assert cluster.database.ledger[job, 1].ending is Ending.COMPLETE
     await second.stopped()
     check_waiting(cluster)
+
+
+@in_virtual_time
+async def test_a_handler_registered_while_its_job_is_being_written_down_runs_it_soon() -> None:
+    jobs = waiting_jobs()
+    cluster = MemoryCluster(jobs, grace=3600)
+
+    async def late(_: Request[Any]) -> None: ...
+
+    async def hook(name: str) -> BaseException | None:
+        if name == "waiting_room.record" and jobs.find("late") is None:
+            jobs.register("late", late)
+            await cluster.clock.sleep(5)  # the worker sees that there is a handler
+        return await onward(name)
+
+    worker = cluster.start(hook)
+    job = cluster.submit("late", "N1")
+    await cluster.until(lambda: is_over(cluster), within=30)
+    assert cluster.database.ledger[job, 1].ending is Ending.COMPLETE
+    await worker.stopped()
+    check_waiting(cluster)
