@@ -9,7 +9,6 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import asyncpg
 import pytest
 
 from processor import Client, Jobs, Reject, Request, State, Submission, Worker
-from processor.adapters.clock import SystemClock
 from processor.adapters.kafka.cutting import KafkaCutting
 from processor.bootstrap.projecting import projecting
 from processor.bootstrap.pruning import pruner
@@ -30,28 +28,13 @@ from processor.local.stack import Stack
 from processor.ports.log import Place
 from projections.pruner import Pruner
 from tests.commands import Commands, commands
+from tests.moved_clock import MovedClock
 
 pytestmark = pytest.mark.timeout(240)
 
 PARTITIONS = 2
 MINUTE = 60 * 1_000_000
 ENDS = {State.COMPLETE, State.FAILED, State.CANCELLED}
-
-
-@dataclass
-class MovedClock:
-    """The machine's clock, set ahead; sleeping takes no time worth waiting for."""
-
-    ahead: int = 0
-
-    def now(self) -> int:
-        return SystemClock().now() + self.ahead
-
-    def monotonic(self) -> float:
-        return SystemClock().monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.01))
 
 
 def application() -> Jobs:
