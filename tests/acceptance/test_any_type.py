@@ -70,7 +70,7 @@ class Leg:
 
 
 def nested(depth: int) -> list[Any]:
-    value: list[Any] = []
+    value = list[Any]()
     for _ in range(depth - 1):
         value = [value]
     return value
@@ -88,28 +88,26 @@ NAMES = [
     "x" * NAME_BYTES,
     "é" * (NAME_BYTES // 2),
 ]
-PAYLOADS: list[tuple[Any, Any]] = [
-    (value, value)
-    for value in (
-        None,
-        True,
-        False,
-        0,
-        -1,
-        2**63,
-        10**400,
-        0.1,
-        -1.5e300,
-        "",
-        "text, Größe, ✈️, \\ and \0",
-        [],
-        {},
-        [None, [], {"": [{}]}],
-        {"": "", "a b": 1, "ü": {"list": [1, "2", None]}},
-        nested(JSON_DEPTH),
-    )
+JSON: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    2**63,
+    10**400,
+    0.1,
+    -1.5e300,
+    "",
+    "text, Größe, ✈️, \\ and \0",
+    [],
+    {},
+    [None, [], {"": [{}]}],
+    {"": "", "a b": 1, "ü": {"list": [1, "2", None]}},
+    nested(JSON_DEPTH),
 ]
-PAYLOADS += [
+PAYLOADS: list[tuple[Any, Any]] = [
+    *((value, value) for value in JSON),
     (Flight(tail="N1"), {"tail": "N1", "minutes": None}),
     (
         Leg(Flight(tail="N1", minutes=3), (1.5, 2)),
@@ -142,8 +140,7 @@ async def test_any_type_and_payload_can_be_submitted(ready: Commands) -> None:
             await client.submit(Submission("a", nested(JSON_DEPTH + 1)))
         text = json.dumps({"type": NAMES[3], "payload": [NAMES[4]]}).encode()
         ended = await asyncio.to_thread(ready, "submit", "-", text=text)
-        (job,) = ended.ids
-        (shown,) = await told(ready, "status", job)
+        (shown,) = await told(ready, "status", *ended.ids)
         assert shown["type"] == NAMES[3]
         text = json.dumps({"type": "x" * 256}).encode()
         refusal = (await asyncio.to_thread(ready, "submit", "-", text=text)).refusal

@@ -48,8 +48,8 @@ from processor.ports.log import Place
 from processor.ports.projection import Closing
 from processor.settings import Settings
 from projections.pruner import Pruner
-from tests.acceptance.test_forgetting import MovedClock
 from tests.commands import Commands, variables_of
+from tests.moved_clock import MovedClock
 from tests.together import Together, events, life, together
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
