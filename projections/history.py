@@ -116,6 +116,8 @@ class HistoryProjection:
 
     def _submission_of(self, outcome: Outcome) -> SubmissionRecord | None:
         """The submission within a failure; None where that is what could not be decoded."""
+        if not outcome.is_readable:
+            return None
         try:
             return self._codec.decode_submission(outcome.submission or b"")
         except Undecodable:

@@ -50,6 +50,11 @@ class Outcome:
         return last if isinstance(last, Completed | Failed | Cancelled | Discarded) else None
 
     @property
+    def is_readable(self) -> bool:
+        """Whether its submission may be decoded: without a type nobody could, or lived to tell."""
+        return bool(self.type)
+
+    @property
     def runs(self) -> int:
         """The number of the newest run that it tells of; 0 before the first."""
         return max((event.run for event in self.events if isinstance(event, Started)), default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -39,6 +40,13 @@ class Heart:
         self._pulses = pulses
         self._clock = clock
         self._every = every
+        self._leaving = False
+
+    async def leave(self) -> None:
+        """Say, now or with a later beat, that deaths of this worker from now on mean nothing."""
+        self._leaving = True
+        with suppress(Fault):
+            await self._workers.leave(self._worker)
 
     async def join(self, stop: asyncio.Event, types: Iterable[str]) -> None:
         """Be known before anything is taken over: a worker that nobody knows counts as dead."""
@@ -60,8 +68,11 @@ class Heart:
 
     async def _beat(self, types: tuple[str, ...]) -> None:
         beats = await self._workers.beat(self._worker)
-        if self._worker not in beats:  # a database restored to a time before this worker joined
+        mine = beats.get(self._worker)
+        if mine is None:  # a database restored to a time before this worker joined
             await self._workers.join(self._worker, self._release, types)
+        if self._leaving and not (mine and mine.leaving):
+            await self._workers.leave(self._worker)
         self._pulses.observe(
             {worker: beat.beat for worker, beat in beats.items()}, self._clock.monotonic()
         )

@@ -1,6 +1,7 @@
 """How is a lane read whose records may kill who decodes them?
 
-How far is noted before anything is decoded, from the first death on. In quarantine what lies below
+How far is noted before anything is decoded, from the first death on, and not much is read ahead, so
+that the next one makes few suspects. In quarantine what lies below
 that is decoded one by one, each under its mark, and what lies above only afterwards, so that no
 entity's order is turned round. While another suspect has the turn the fetcher comes again.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from processor.domain.quarantine import READ_AHEAD
 from processor.ports.suspects import Mark
 from processor.runtime.admission import verdict
 from processor.runtime.decoding import Unread
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.suspects import Warden
 
-AT_ONCE = 100
+AT_ONCE = 25
 """Suspects of one partition that are decoded before the lane's other partitions have their turn."""
 PAUSE = 0.2
 
@@ -62,17 +64,24 @@ class Examiner:
     ) -> tuple[list[Halt], Sequence[LogRecord]]:
         """Take in the suspects among some records; those that nobody suspects are left."""
         quarantine = partition.quarantine
-        if quarantine is None or not records:
+        if quarantine is None:
             return [], records
-        if not await self._warden.reach(partition, lane, records[-1].offset + 1):
+        fetched = partition.position(lane).fetched
+        fresh = [record for record in records if record.offset >= fetched]
+        unfinished, bound = partition.unfinished(lane, READ_AHEAD)
+        room = max(0, bound - unfinished)
+        now, later = fresh[:room], fresh[room:]
+        rest = [Halt(partition, later[0].offset)] if later else []
+        if not now:
+            return rest, ()
+        if not await self._warden.reach(partition, lane, now[-1].offset + 1):
             return [], ()
-        begin = max(partition.position(lane).fetched, records[0].offset)
         end = quarantine.until(lane)
-        suspects = [record for record in records if begin <= record.offset < end]
+        suspects = [record for record in now if record.offset < end]
         halts = await self._one_by_one(decoder, lane, partition, quarantine, suspects)
         if halts or not partition.open:
             return halts, ()
-        return [], [record for record in records if record.offset >= end]
+        return rest, [record for record in now if record.offset >= end]
 
     async def _one_by_one(
         self,

@@ -128,12 +128,12 @@ class LaneFetcher:
 
     def _judge(self, number: int, partition: OwnedPartition) -> None:
         """Full at the bound, with room again at half of it, so that fetches stay large."""
-        unfinished = partition.position(self.lane).unfinished
+        unfinished, bound = partition.unfinished(self.lane, self._look_ahead.jobs)
         held = partition.held_bytes[self.lane]
         if number in self._full:
-            if unfinished <= self._look_ahead.jobs // 2 and held <= self._look_ahead.bytes // 2:
+            if unfinished <= bound // 2 and held <= self._look_ahead.bytes // 2:
                 self._full.discard(number)
-        elif unfinished >= self._look_ahead.jobs or held >= self._look_ahead.bytes:
+        elif unfinished >= bound or held >= self._look_ahead.bytes:
             self._full.add(number)
 
     async def _wait_for_change(self) -> None:

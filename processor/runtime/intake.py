@@ -170,8 +170,8 @@ class Intake:
             if entity in seen or not partition.open:
                 continue
             seen.add(entity)
-            full = partition.position(lane).unfinished >= self._look_ahead
-            if full and self._mailboxes.waiting(entity, lane) > self._look_ahead // 2:
+            unfinished, bound = partition.unfinished(lane, self._look_ahead)
+            if unfinished >= bound and self._mailboxes.waiting(entity, lane) > bound // 2:
                 log.info("an entity spills into the waiting room", entity=delivery.record.entity)
                 jobs = self._mailboxes.withdraw(entity, lane)
                 for kept in jobs[:SPILL_KEEPS]:

@@ -15,7 +15,7 @@ from processor.domain.errors import (
     InvalidSubmission,
     Unavailable,
 )
-from processor.domain.events import Discarded, Reason
+from processor.domain.events import Discarded
 from processor.domain.ids import partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.priority import Priority
@@ -204,7 +204,7 @@ class Operator:
 
     def _submission_of(self, letter: DeadLetterFact) -> SubmissionRecord:
         try:
-            if letter.reason is Reason.UNDECODABLE or letter.submission is None:
+            if not letter.type or letter.submission is None:
                 raise Undecodable("its bytes are no record of ours")
             return self._desk.codec.decode_submission(letter.submission)
         except Undecodable as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from processor.domain.position import Position
 from processor.domain.priority import LANES
+from processor.domain.quarantine import READ_AHEAD
 from processor.ports.ownership import Move
 
 if TYPE_CHECKING:
@@ -58,6 +59,14 @@ class OwnedPartition:
     def open(self) -> bool:
         """Whether jobs of it may be fetched and dispatched."""
         return not (self.leaving or self.lost)
+
+    def unfinished(self, lane: Priority, look_ahead: int) -> tuple[int, int]:
+        """How many records of a lane are read and not done, and how many may be.
+
+        `look_ahead` as long as nothing is suspected.
+        """
+        bound = look_ahead if self.quarantine is None else min(look_ahead, READ_AHEAD)
+        return self.positions[lane].unfinished, bound
 
     def position(self, lane: Priority) -> Position:
         """Where a lane stands."""

@@ -193,8 +193,10 @@ class Publisher:
 
     def _submission_in(self, failed: Outcome) -> SubmissionRecord | None:
         """None for an outcome that did not fail, or where that is what could not be decoded."""
+        if failed.submission is None or not failed.is_readable:
+            return None
         try:
-            return self._codec.decode_submission(failed.submission) if failed.submission else None
+            return self._codec.decode_submission(failed.submission)
         except Undecodable:
             return None
 

@@ -206,8 +206,7 @@ class WorkerRuntime:
 
     async def _drain(self) -> None:
         log.info("a worker drains", worker=self.name, running=len(self.dispatcher.running))
-        with suppress(Fault):
-            await self._world.workers.leave(self._manner.worker)
+        await self._heart.leave()
         self.dispatcher.stop()
         for fetcher in self._fetchers:
             fetcher.stop()

@@ -12,10 +12,13 @@ from processor.adapters.memory.step import onward
 from processor.domain.events import Reason
 from processor.domain.ids import JobId, dead_letter_id, job_of_undecodable, partition_of
 from processor.domain.priority import LANES, Priority
-from processor.ports.ledger import Ending, Entry
+from processor.domain.quarantine import READ_AHEAD
+from processor.ports.ledger import Ending, Entry, Fault
 from processor.runtime.examining import AT_ONCE
+from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
 from processor.runtime.request import Request
+from projections.history import HistoryProjection
 from tests.blocking import blocking_calls_fail
 from tests.invariants import partition_of_entity
 from tests.operators import OperatedCluster
@@ -29,7 +32,14 @@ from tests.poisoned import (
     reason_of,
 )
 from tests.virtual_time import in_virtual_time, play
-from tests.waiting import check_waiting, is_over, positions_are_at_the_end, states
+from tests.waiting import (
+    check_waiting,
+    is_over,
+    positions_are_at_the_end,
+    states,
+    submit_what_waits,
+    waiting_jobs,
+)
 from tests.worlds import TOPICS, Member, MemoryCluster, this_process
 
 __all__ = ["blocking_calls_fail"]
@@ -146,6 +156,9 @@ async def test_poison_that_kills_the_decoder_ends_by_its_bytes() -> None:
     assert (bad, 1) not in cluster.database.ledger, "nobody can know that it was this one"
     assert completed(cluster, *others)
     assert line.deaths == 5
+    projection = HistoryProjection(TOPICS, cluster.partitions, DEADLY)
+    for at in projection.places:
+        projection.fold({at: cluster.topics.read(at, 0, 1_000)})
 
 
 @in_virtual_time
@@ -203,11 +216,12 @@ async def test_an_owner_that_lives_past_the_drain_time_has_not_died() -> None:
 async def test_suspects_are_decoded_before_any_of_them_runs_for_long() -> None:
     cluster = MemoryCluster(poisoned_jobs(), partitions=1)
     long = cluster.submit("long", "long", b"200")
-    many = [cluster.submit("nothing") for _ in range(3 * AT_ONCE)]
+    many = [cluster.submit("nothing") for _ in range(2 * READ_AHEAD)]
     for _ in range(2):
         worker = cluster.start()
         await has_called(worker, "ledger.look_up")
         worker.kill()
+    assert READ_AHEAD > 2 * AT_ONCE, "they are decoded in several turns"
     line = Supervisor(cluster)
     above = cluster.submit("nothing", "above")
     await cluster.until(lambda: completed(cluster, above), within=10)
@@ -232,6 +246,45 @@ async def test_deaths_after_a_signal_to_stop_count_against_nobody() -> None:
     assert is_calm(cluster)
     assert (long, 1) not in cluster.database.ledger
     worker.kill()
+
+
+@in_virtual_time
+async def test_that_a_worker_leaves_is_said_again_until_the_database_has_heard_it() -> None:
+    cluster = a_cluster()
+    cluster.submit("late", "long", b"1000000")
+    told = 0
+
+    async def fails_once(name: str) -> BaseException | None:
+        nonlocal told
+        if name == "workers.leave":
+            told += 1
+            if told == 1:
+                raise Fault("the database is away")
+        return await onward(name)
+
+    worker = cluster.start(fails_once)
+    await works(worker)
+    worker.stop.set()
+    await cluster.until(lambda: cluster.database.workers[worker.id].leaving)
+    worker.kill()
+    assert told == 2
+    heir = cluster.start()
+    await works(heir)
+    assert is_calm(cluster)
+    heir.kill()
+
+
+@in_virtual_time
+async def test_nothing_is_asked_about_suspects_where_nobody_died() -> None:
+    cluster = MemoryCluster(waiting_jobs(), look_ahead=LookAhead(jobs=40))
+    submit_what_waits(cluster)
+    first = cluster.start()
+    await cluster.clock.sleep(5)
+    second = cluster.start()
+    await cluster.until(lambda: is_over(cluster))
+    for worker in (first, second):
+        await worker.stopped()
+        assert not [name for name in worker.calls if name.startswith("suspects.")]
 
 
 @in_virtual_time
