@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from processor.testing.crashing import crash_everywhere
     from processor.testing.harness import Harness
     from processor.testing.inside import working
     from processor.testing.running import Progress, Ran, run
@@ -26,6 +27,7 @@ __all__ = [
     "Ran",
     "StandstillError",
     "VirtualTimeLoop",
+    "crash_everywhere",
     "in_virtual_time",
     "play",
     "run",
@@ -34,6 +36,7 @@ __all__ = [
 
 _PLACES: Final = {
     "Harness": "processor.testing.harness",
+    "crash_everywhere": "processor.testing.crashing",
     "Progress": "processor.testing.running",
     "Ran": "processor.testing.running",
     "run": "processor.testing.running",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from processor.adapters.memory.holds import MemoryHolds
 from processor.adapters.memory.log import MemoryLog, MemoryReader
+from processor.adapters.memory.step import onward
 from processor.ports.holds import HoldKind
 from processor.runtime.client import RESULT_TIMEOUT
 from processor.runtime.holding import READ_EVERY
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from uuid import UUID
 
+    from processor.adapters.memory.transactions import Lend
     from processor.adapters.postgres.sessions import Sessions
     from processor.bootstrap.producing import Client
     from processor.domain.ids import JobId
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from processor.ports.log import Place
     from processor.runtime.cancelling import Cancellation
     from processor.runtime.handlers import Jobs
+    from processor.testing.member import Hook
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DAY: Final = 24 * 3_600_000_000
@@ -68,6 +71,7 @@ class Harness:
         self._jobs = jobs
         self._sessions = sessions
         self._grace = handler_grace
+        self._hook: Hook = onward
         self._held = AsyncExitStack()
         self.client: Client
         """As an application has it: it submits, asks, operates, and subscribes to events."""
@@ -84,10 +88,7 @@ class Harness:
         )
         self._unsettled = Unsettled(cluster, projections)
         async with AsyncExitStack() as held:
-            cluster.lend = self._no_database.lend
-            if self._sessions is not None:
-                own = held.enter_context(OwnDatabase(self._sessions, self._loop))
-                cluster.lend = own.lend
+            cluster.lend = self._lender(held)
             for projection in projections:
                 await held.enter_async_context(
                     Projector(
@@ -98,8 +99,8 @@ class Harness:
                         clock=cluster.clock,
                     )
                 )
-            self._worker = cluster.start()
-            held.push_async_callback(self._worker.stopped)
+            self._worker = cluster.start(self._hook)
+            held.push_async_callback(self._stop)
             await self.settled()
             self._held = held.pop_all()
         return self
@@ -213,8 +214,19 @@ class Harness:
         """End a hold; False where there is none."""
         return await self._holds.release((HoldKind(kind), value), "test", "")
 
+    def _lender(self, held: AsyncExitStack) -> Lend:
+        """What begins the transactions that handlers ask for."""
+        if self._sessions is None:
+            return self._no_database.lend
+        return held.enter_context(OwnDatabase(self._sessions, self._loop)).lend
+
+    async def _stop(self) -> None:
+        await self._worker.stopped()
+
     async def _unsettled_now(self) -> str | None:
         await self._loop.stillness()
+        if self._worker.dead:
+            self._worker = self._cluster.start()
         running = self._worker.running
         if running is not None and running.done():
             running.result()

@@ -137,6 +137,10 @@ class Member:
             if not self.dead:
                 raise
 
+    async def passes(self, name: str) -> BaseException | None:
+        """A call that is no port's own, for what handlers write through."""
+        return await self._step(name)
+
     async def _step(self, name: str) -> BaseException | None:
         self._live_or_die()
         self.calls.append(name)

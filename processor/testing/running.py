@@ -73,8 +73,8 @@ async def run(
     for name, number in (("attempt", attempt), ("generation", generation)):
         if number < 1:
             raise ConfigurationError(f"the {name} is counted from 1, it cannot be {number}")
-    registered = handler if isinstance(handler, Handler) else _registered(handler)
-    checked = check(Submission(registered.type, payload, **fields))
+    called = registered(handler)
+    checked = check(Submission(called.type, payload, **fields))
     clock = SystemClock()
     record = replace(
         record_of(
@@ -88,14 +88,20 @@ async def run(
     watched = _Watched(Desk(CODEC, clock), _delivered(record, attempt), clock.now())
     threads = ThreadPoolExecutor(1, thread_name_prefix="handler")
     try:
-        result = await Caller(_Given(session, connection), threads, _Nobody()).call(
-            watched, registered
-        )
+        caller = Caller(_Given(session, connection), threads, _Nobody())
+        result = await caller.call(watched, called)
     finally:
         threads.shutdown(wait=False)
         if watched.opening is not None:  # a task that the handler left behind opens it no more
             await watched.opening.close()
     return Ran(from_json(result), tuple(watched.heard), tuple(watched.taken))
+
+
+def registered(handler: Handler[Any] | Function[Any]) -> Handler[Any]:
+    """A handler as it is, or made of a function that is not registered: its name is the type."""
+    if isinstance(handler, Handler):
+        return handler
+    return Jobs().register(getattr(handler, "__name__", type(handler).__name__), handler)
 
 
 def _delivered(record: SubmissionRecord, attempt: int) -> Delivery:
@@ -105,10 +111,6 @@ def _delivered(record: SubmissionRecord, attempt: int) -> Delivery:
     delivery = Delivery(record, CODEC.encode_submission(record), partition, record.priority, 0, key)
     delivery.attempt = delivery.runs = attempt - 1
     return delivery
-
-
-def _registered(function: Function[Any]) -> Handler[Any]:
-    return Jobs().register(getattr(function, "__name__", type(function).__name__), function)
 
 
 class _Watched(Run):
