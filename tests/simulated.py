@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Awaitable, Iterator
+from typing import Any, Final, cast
 
 from tenacity import wait_fixed
 
+from processor.domain.ids import JobId
 from processor.domain.priority import Priority
 from processor.domain.retry import Retry
 from processor.ports.ledger import Ending
-from processor.runtime.handlers import Jobs
+from processor.runtime.handlers import Handler, Jobs
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
 from processor.testing.member import this_process
 from processor.testing.operated import OperatedCluster
-from processor.testing.simulation.plan import Chances
+from processor.testing.simulation.plan import Act, Chances, Plan
 from processor.testing.simulation.running import Simulation
 from tests.invariants import WRITING, effects
 from tests.waiting import HAVE_EFFECTS, waiting_jobs
@@ -28,14 +30,40 @@ PAYLOADS: Final = {
     "parent": b"1",
     "needs_a_number": b'"no number"',
 }
+CALM: Final = (Act.START, Act.STOP, Act.REJOIN, Act.SLOW, Act.COPY, Act.HOLD, Act.CANCEL)
+"""After which no handler that was called need be called again."""
 TYPES: Final = (
     "effect", "effect", "nothing", "stumbles", "fails", "rejects", "flaky", "patient", "blocks",
     "long", "parent", "needs_a_number", "missing", "poison",
 )  # fmt: skip
 
 
+class Witnessed(Jobs):
+    """Handlers whose every call is noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called: Counter[tuple[JobId, int]] = Counter()
+        """By job and generation."""
+        self.unheard: list[str] = []
+        """Calls by workers that their coordinator had not heard for a whole session."""
+
+    def witness(self, handler: Handler[Any]) -> None:
+        """Register a handler, with a witness of its calls."""
+
+        @functools.wraps(handler.function)
+        async def witnessed(request: Request[Any]) -> object:
+            self.called[request.job_id, request.cluster.generation] += 1
+            member = this_process()
+            if member.membership.heartbeat_age() > member.cluster.manner.times.session:
+                self.unheard.append(f"{member.name} began {request.job_id} long unheard (H7)")
+            return await cast("Awaitable[object]", handler.function(request))
+
+        self.register(handler.type, witnessed, retry=handler.retry, timeout=handler.timeout)
+
+
 def simulated_jobs() -> Jobs:
-    """The handlers that wait, and one that submits follow-ups."""
+    """The handlers that wait, one that submits follow-ups, and one that kills its worker."""
     jobs = waiting_jobs()
 
     @jobs.handler("parent", retry=Retry(attempts=3, wait=wait_fixed(2)))
@@ -52,11 +80,22 @@ def simulated_jobs() -> Jobs:
         await connection.put(("poison", request.job_id), 1)
         raise this_process().die_in_a_call()
 
-    return jobs
+    witnessed = Witnessed()
+    for type_ in jobs:
+        handler = jobs.find(type_)
+        assert handler is not None
+        witnessed.witness(handler)
+    return witnessed
 
 
-def wrong_effects(cluster: OperatedCluster) -> Iterator[str]:
+def wrong_effects(cluster: OperatedCluster, plan: Plan) -> Iterator[str]:
     """1, 2, 6: once, if and only if the job is complete, in the order of the log."""
+    assert isinstance(cluster.jobs, Witnessed)
+    yield from cluster.jobs.unheard
+    if all(step.act in CALM for step in plan.steps) and not any(
+        one.record.type == "poison" for one in cluster.acked
+    ):
+        yield from _called_again(cluster)
     written = effects(cluster)
     for job, times in Counter(effect.job for effect in written).items():
         if times > 1:
@@ -68,6 +107,15 @@ def wrong_effects(cluster: OperatedCluster) -> Iterator[str]:
     for job in expected ^ {effect.job for effect in written}:
         yield f"2: {job} is complete without its effect, or the other way round"
     yield from _out_of_order(cluster)
+
+
+def _called_again(cluster: OperatedCluster) -> Iterator[str]:
+    """A handler without a transaction is called again only after a death, a cut or a fault."""
+    assert isinstance(cluster.jobs, Witnessed)
+    types = {acked.job: acked.record.type for acked in cluster.acked}
+    for (job, generation), times in cluster.jobs.called.items():
+        if times > 1 and types.get(job) == "nothing":
+            yield f"H28, H33: the handler of {job} g{generation} was called {times} times"
 
 
 def _out_of_order(cluster: OperatedCluster) -> Iterator[str]:

@@ -10,7 +10,7 @@ from processor.domain.errors import TransactionMisused
 from processor.ports.ledger import Answer, Ending, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from processor.adapters.memory.database import MemoryDatabase
     from processor.ports.ledger import Entry
@@ -83,6 +83,11 @@ class MemoryTransactions:
                 transaction.undo()
                 raise
         return transaction
+
+    @property
+    def open(self) -> Sequence[MemoryTransaction]:
+        """Those of this process that have not ended."""
+        return tuple(self._open)
 
     def die(self) -> None:
         """Imitate the death of the process: what is open is rolled back, its locks are free."""

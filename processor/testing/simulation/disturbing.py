@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +31,10 @@ class Disturbing:
         self._weather: dict[Member, Weather] = {}
         self._beside: set[asyncio.Future[None]] = set()
         self._snapshots: deque[tuple[float, dict[str, dict[Any, Any]]]] = deque(maxlen=SNAPSHOTS)
+        self._sky.on_commit = self._look_for_two_at_once
         self.failed_over = False
+        self.seen: list[str] = []
+        """What was wrong when somebody committed."""
 
     @property
     def calls(self) -> str:
@@ -131,6 +134,17 @@ class Disturbing:
         cluster.database.locks.clear()
         self._snapshots.clear()
         self.failed_over = True
+
+    def _look_for_two_at_once(self) -> None:
+        """One at a time: no two transactions of one entity are open, wherever their workers are."""
+        entities = Counter(
+            transaction.claim.entity_key
+            for member in self._cluster.members
+            for transaction in member.transactions.open
+        )
+        for entity, number in entities.items():
+            if number > 1:
+                self.seen.append(f"{number} transactions of entity {entity} are open at once")
 
     def _go(self, coroutine: Coroutine[Any, Any, None]) -> None:
         future = asyncio.ensure_future(coroutine)

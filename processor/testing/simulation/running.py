@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from processor.runtime.fetching import LookAhead
 from processor.testing.operated import OperatedCluster
 from processor.testing.simulation.disturbing import Disturbing
 from processor.testing.simulation.invariants import Watch, violations
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from processor.runtime.handlers import Jobs
     from processor.testing.simulation.plan import Chances, Plan
 
-SETTLES_WITHIN: Final = 900.0
+SETTLES_WITHIN: Final = 300.0
 """Seconds of the run's own time after the last thing that goes wrong."""
 PROJECTS_EVERY: Final = 0.5
+LOOK_AHEAD: Final = 4
+"""Jobs of a lane's partition in memory: few, so that entities spill."""
 
-Effects = Callable[["OperatedCluster"], Iterable[str]]
+Effects = Callable[["OperatedCluster", "Plan"], Iterable[str]]
 
 
 @dataclass(slots=True)
@@ -97,7 +100,9 @@ class Simulation:
 
     async def _play(self, run: Run) -> None:
         plan = run.plan
-        cluster = OperatedCluster(self.jobs(), plan.partitions, slots=4)
+        cluster = OperatedCluster(
+            self.jobs(), plan.partitions, slots=4, look_ahead=LookAhead(jobs=LOOK_AHEAD)
+        )
         disturbing, people = Disturbing(cluster, plan.seed), People(cluster, self.payloads)
         watch = Watch(cluster)
         beside = [watch.look(), _project(cluster)]
@@ -112,10 +117,10 @@ class Simulation:
                 service.cancel()
         await cluster.project()
         run.calls = disturbing.calls
-        run.violations += watch.seen
+        run.violations += [*watch.seen, *dict.fromkeys(disturbing.seen)]
         run.violations += await violations(cluster, people, disturbing)
         if self.effects is not None:
-            run.violations += self.effects(cluster)
+            run.violations += self.effects(cluster, plan)
 
 
 async def _happen(

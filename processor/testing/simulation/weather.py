@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -16,8 +17,6 @@ from processor.ports.log import LogFailure
 from processor.testing.simulation.plan import Act
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from processor.ports.clock import Clock
     from processor.testing.simulation.plan import Step
 
@@ -50,6 +49,8 @@ class Sky:
         self.broker_back = 0.0
         self.calls = blake2b(digest_size=8)
         """Over every call of the run and its time: two runs with the same one were the same."""
+        self.on_commit: Callable[[], None] = lambda: None
+        """Called when a job's transaction is about to commit."""
         self.timeline = 1
         """Of the database that is the primary now."""
 
@@ -102,6 +103,8 @@ class Weather:
         await self.thawed.wait()
         if name == "log.fetch":
             await clock.sleep(sky.broker_back - clock.monotonic())
+        if name == "transaction.complete":
+            sky.on_commit()
         refusal = sky.refuse(name, timeline)
         if refusal is not None:
             raise refusal
