@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests import chaos
 from tests.commands import Commands
 from tests.evidence import CHECKPOINTS, CODEC, POSITIONS, Evidence, ends_of, gather
 from tests.feeding import ENDINGS, Submitting, kind_of
-from tests.violations import afterwards, during, unprojected
+from tests.violations import AFTERWARDS, Check, afterwards, during, unprojected
 
 APPLICATION = "chaos:jobs"
 LOOK_SECONDS = 0.05
@@ -230,14 +230,14 @@ class Separately:
         """Check what must hold also in the middle of a run."""
         assert (broken := during(await self.evidence())) == [], broken[:20]
 
-    async def ended(self) -> Evidence:
+    async def ended(self, checks: Collection[Check] = AFTERWARDS) -> Evidence:
         """Submit no more, let everything come to its end, and check all that must hold then."""
         await asyncio.to_thread(self.submitting.end)
         acked = self.submitting.acked
         await self.until(self._at_rest, f"{len(acked)} jobs have ended and are projected")
         seen = await self.evidence()
         assert unprojected(seen) == []
-        assert (broken := afterwards(seen, acked)) == [], broken[:20]
+        assert (broken := afterwards(seen, acked, checks)) == [], broken[:20]
         wanted = Counter(ENDINGS[kind_of(number)] for number in range(len(acked)))
         assert (found := endings(seen)) == wanted, f"{found}, not {wanted}"
         return seen

@@ -41,6 +41,7 @@ class Heart:
         self._clock = clock
         self._every = every
         self._leaving = False
+        self._beaten = 0
 
     async def leave(self) -> None:
         """Say, now or with a later beat, that deaths of this worker from now on mean nothing."""
@@ -57,19 +58,27 @@ class Heart:
 
         await until_answered(self._clock, join)
 
-    async def run(self, types: Callable[[], Iterable[str]]) -> None:
-        """Beat until cancelled."""
+    async def run(self, types: Callable[[], Iterable[str]], forgotten: Callable[[], None]) -> None:
+        """Beat until cancelled; `forgotten` is called where the database has lost beats of ours.
+
+        It was restored to an earlier time then, whatever else it says of itself (H38).
+        """
         while True:
             try:
-                await self._beat(tuple(types()))
+                await self._beat(tuple(types()), forgotten)
             except Fault as fault:
                 log.warning("no beat: the database does not answer", because=str(fault))
             await self._clock.sleep(self._every)
 
-    async def _beat(self, types: tuple[str, ...]) -> None:
+    async def _beat(self, types: tuple[str, ...], forgotten: Callable[[], None]) -> None:
         beats = await self._workers.beat(self._worker)
         mine = beats.get(self._worker)
-        if mine is None:  # a database restored to a time before this worker joined
+        beaten = 0 if mine is None else mine.beat
+        if beaten <= self._beaten:
+            log.error("the database has forgotten beats: it was restored to an earlier time")
+            forgotten()
+        self._beaten = beaten
+        if mine is None:
             await self._workers.join(self._worker, self._release, types)
         if self._leaving and not (mine and mine.leaving):
             await self._workers.leave(self._worker)

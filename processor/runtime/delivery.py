@@ -99,8 +99,13 @@ class Delivery:
         """
         return (self.record.job, self.record.generation, self.partition.fence.token)
 
-    def claim(self) -> Claim:
-        """Which job a transaction is for."""
+    def claim(self) -> Claim | None:
+        """Which job a transaction is for; none once its partition is lost.
+
+        Nothing guards its begin then: in a database that was restored every token stands again.
+        """
+        if self.partition.lost:
+            return None
         return Claim(
             self.record.job,
             self.record.generation,

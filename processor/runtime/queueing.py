@@ -116,8 +116,13 @@ class Queueing:
             for one in arrivals
             if self._memory.mailboxes.is_out(one.delivery.entity)
         }
-        room = self._books.room
-        return await self._books.answer(lambda: room.enqueue(partition.fence, waits, locked=locked))
+
+        async def enqueue() -> list[Answer]:
+            if partition.lost:  # perhaps to another database, where its token stands again
+                return [Answer.FENCED] * len(waits)
+            return await self._books.room.enqueue(partition.fence, waits, locked=locked)
+
+        return await self._books.answer(enqueue)
 
     async def _take(self, one: _Arrival, answer: Answer) -> None:
         delivery = one.delivery

@@ -61,7 +61,8 @@ class Opening:
 
     __slots__ = ("_claim", "_closed", "_transactions", "fault", "lock", "transaction", "verdict")
 
-    def __init__(self, transactions: Transactions, claim: Callable[[], Claim]) -> None:
+    def __init__(self, transactions: Transactions, claim: Callable[[], Claim | None]) -> None:
+        """`claim` is None once the job's partition is lost: then nothing of it may begin."""
         self._transactions = transactions
         self._claim = claim
         self.lock = asyncio.Lock()
@@ -85,7 +86,8 @@ class Opening:
         if self.verdict is not None or self.fault is not None:
             raise Interrupted
         try:
-            begun = await self._transactions.begin(self._claim())
+            claim = self._claim()
+            begun = Answer.FENCED if claim is None else await self._transactions.begin(claim)
         except Fault as fault:
             self.fault = fault
             raise Interrupted from fault

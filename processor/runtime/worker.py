@@ -185,7 +185,7 @@ class WorkerRuntime:
             self._manner.topics,
         )
         return [
-            self._heart.run(lambda: self._jobs),
+            self._heart.run(lambda: self._jobs, self.keeper.doubt_everything),
             self.keeper.run(),
             self.keeper.write_positions(),
             self._flusher.run(),

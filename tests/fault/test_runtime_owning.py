@@ -22,7 +22,7 @@ from processor.testing.member import Gate, Member
 from processor.testing.naming import TOPICS
 from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
-from tests.invariants import check, partition_of_entity, recording, submit_a_mixture
+from tests.invariants import check, effects, partition_of_entity, recording, submit_a_mixture
 
 __all__ = ["blocking_calls_fail"]
 
@@ -442,6 +442,45 @@ async def test_another_database_makes_a_worker_take_everything_over_anew() -> No
     await cluster.until(lambda: not before & set(worker.runtime.keeper.owned.values()))
     await cluster.settled()
     check(cluster)
+
+
+@in_virtual_time
+async def test_a_copy_of_the_database_that_is_restored_is_known_by_the_beats_it_forgot() -> None:
+    cluster = MemoryCluster(recording())
+    cut: list[str] = []
+
+    async def hook(name: str) -> BaseException | None:
+        if name in cut:
+            raise Fault("the connection was reset")
+        return await onward(name)
+
+    worker = cluster.start(hook)
+    first = cluster.submit("effect", "N1")
+    await cluster.settled()
+    database = cluster.database
+    tables: list[dict[Any, Any]] = [
+        database.ledger,
+        database.owners,
+        database.workers,
+        database.values,
+    ]
+    copies = [dict(table) for table in tables]
+    await cluster.clock.sleep(5)
+    cut.append("ownership.advance")
+    forgotten = cluster.submit("effect", "N1")
+    await cluster.until(lambda: (forgotten, 1) in database.ledger)
+    await cluster.until(lambda: len(cluster.bodies(forgotten)) == 1)
+    for table, copy in zip(tables, copies, strict=True):
+        table.clear()
+        table.update(copy)
+    beats = worker.calls.count("workers.beat")
+    await cluster.until(lambda: worker.calls.count("workers.beat") > beats)
+    cut.clear()
+    await cluster.until(lambda: (forgotten, 1) in database.ledger)
+    await cluster.settled()
+    assert [effect.job for effect in effects(cluster)] == [first, forgotten]
+    assert worker.calls.count("ownership.take") == 4
+    await worker.stopped()
 
 
 @in_virtual_time

@@ -75,6 +75,7 @@ async def test_the_line_goes_on_by_itself_when_a_killed_server_is_back(
                 await asyncio.to_thread(kill_and_start, local_stack, server)
                 await line.has_worked(*workers)
             await line.look()
+        assert not any("another one than before" in worker.said() for worker in workers)
         # No attempt was consumed: with one attempt each, a job would have failed.
         await line.ended()
 

@@ -41,3 +41,15 @@ def test_answers_that_overtake_each_other_are_no_restore() -> None:
     lineage.observe(Identity(7, 1, 1500), asked_second)
     lineage.observe(Identity(7, 1, 1200), asked_first)
     assert (lineage.era, lineage.written) == (0, 1500)
+
+
+def test_what_was_heard_between_two_connections_tells_a_copy_that_is_restored() -> None:
+    lineage = Lineage()
+    lineage.hear(5_000)
+    assert lineage.written == 0
+    lineage.observe(FIRST, 0)
+    lineage.hear(5_000)
+    lineage.hear(4_000)
+    assert lineage.written == 5_000
+    lineage.observe(Identity(7, 1, 3_000), lineage.written)
+    assert (lineage.era, lineage.written) == (1, 3_000)

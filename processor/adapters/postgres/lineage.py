@@ -4,6 +4,9 @@ After a failover or a restore commits are gone that somebody has seen. Each new 
 the system's identifier, the timeline and how far the log is written; on a change every older
 connection is closed before anything else happens, and the era is counted up: whoever keeps state
 that the database may have lost (positions, mailboxes) compares the era with the one he knows.
+
+How far the log is written must be known as of now, not as of the last connection, which may be days
+old: a copy of yesterday that is restored is ahead of that.
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-IDENTIFY: Final = """
+WRITTEN: Final = "(pg_current_wal_flush_lsn() - '0/0')::bigint"
+"""How far the log is written, in bytes."""
+IDENTIFY: Final = f"""
 SELECT system_identifier,
        ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer AS timeline,
-       (pg_current_wal_flush_lsn() - '0/0')::bigint AS written
+       {WRITTEN} AS written
 FROM pg_control_system()
-"""
+"""  # noqa: S608 - a function of the server's
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,11 @@ class Lineage:
     def written(self) -> int:
         """How far the log was written, of all that was heard by now."""
         return 0 if self._known is None else self._known.written
+
+    def hear(self, written: int) -> None:
+        """The server that is known has written its log so far."""
+        if self._known is not None:
+            self._known = replace(self._known, written=max(written, self._known.written))
 
     def observe(self, identity: Identity, at_least: int) -> None:
         """Compare what a new connection's server says with what is known.

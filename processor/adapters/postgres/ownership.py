@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from processor.adapters.postgres.lineage import WRITTEN
 from processor.domain.priority import Priority
 from processor.domain.quarantine import Suspect
 from processor.ports.ownership import Owner
@@ -30,7 +31,7 @@ _SUSPECTS: Final = """
 SELECT lane, at_offset, deaths, while_decoding FROM jobs.suspect WHERE partition = $1
 ORDER BY lane, at_offset
 """
-_ADVANCE: Final = """
+_ADVANCE: Final = f"""
 UPDATE jobs.ownership o
 SET critical = u.c1, high = u.h1, normal = u.n1, low = u.l1
 FROM unnest($1::smallint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
@@ -38,8 +39,8 @@ FROM unnest($1::smallint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[]
     AS u (p, t, c0, h0, n0, l0, c1, h1, n1, l1)
 WHERE (o.partition, o.token, o.critical, o.high, o.normal, o.low)
     = (u.p, u.t, u.c0, u.h0, u.n0, u.l0) AND NOT o.released
-RETURNING o.partition
-"""
+RETURNING o.partition, {WRITTEN} AS written
+"""  # noqa: S608 - a function of the server's
 _RELEASE: Final = """
 UPDATE jobs.ownership
 SET critical = $7, high = $8, normal = $9, low = $10, released = true
@@ -86,6 +87,7 @@ class PostgresOwnership:
         rows = [(*move.fence, *move.before, *move.after) for move in ordered]
         async with self._pool.connection(Priority.CRITICAL) as connection:
             found = await connection.fetch(_ADVANCE, *zip(*rows, strict=True))
+            self._pool.lineage.hear(max((row["written"] for row in found), default=0))
         return {row["partition"] for row in found}
 
     async def release(self, move: Move) -> bool:
