@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from processor.domain.errors import InvalidSubmission, SubmissionTooLarge
@@ -17,6 +19,12 @@ CHUNK: Final = 2_000
 
 CHUNK_BYTES: Final = 4 * 1024 * 1024
 """And their payloads, about: a chunk is closed once it has as many bytes."""
+
+KEPT_BYTES: Final = 16 * 1024 * 1024
+"""So much of a sequence's payloads is kept until it is sent; the rest is serialised again."""
+
+_OVERHEAD: Final = 128
+"""Bytes of a kept payload beside its own, about."""
 
 Submissions: TypeAlias = Iterable[Submission] | AsyncIterable[Submission]
 
@@ -47,20 +55,27 @@ def check(submission: object, index: int | None = None) -> Checked:
 
 async def chunks_of(submissions: Submissions) -> AsyncGenerator[Chunk]:
     """Bounded chunks in the order given; every one of a sequence is checked before the first."""
-    if isinstance(submissions, Sequence):
-        checked: Chunk = []
-        async for chunk in _streamed(submissions):
-            checked += chunk
-        for start, end in _cuts(checked):
-            yield checked[start:end]
-    else:
+    if not isinstance(submissions, Sequence):
         async for chunk in _streamed(submissions):
             yield chunk
+        return
+    kept: deque[Chunk] = deque()
+    count = sent = size = 0
+    async for chunk in _streamed(submissions):
+        if size < KEPT_BYTES:
+            kept.append(chunk)
+        count += len(chunk)
+        size += sum(len(one.payload) + _OVERHEAD for one in chunk)
+    while kept:
+        sent += len(kept[0])
+        yield kept.popleft()
+    async for chunk in _streamed(islice(submissions, sent, count), sent):
+        yield chunk
 
 
-async def _streamed(submissions: Submissions) -> AsyncGenerator[Chunk]:
+async def _streamed(submissions: Submissions, index: int = 0) -> AsyncGenerator[Chunk]:
     chunk: Chunk = []
-    index = size = 0
+    size = 0
     async for submission in _each(submissions):
         try:
             checked = check(submission, index)
@@ -87,14 +102,3 @@ async def _each(submissions: object) -> AsyncGenerator[object]:
             yield submission
     else:
         check(submissions)
-
-
-def _cuts(checked: Chunk) -> list[tuple[int, int]]:
-    cuts: list[tuple[int, int]] = []
-    start = size = 0
-    for end, one in enumerate(checked, 1):
-        size += len(one.payload)
-        if end - start >= CHUNK or size >= CHUNK_BYTES or end == len(checked):
-            cuts.append((start, end))
-            start, size = end, 0
-    return cuts

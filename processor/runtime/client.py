@@ -79,11 +79,12 @@ class Client:
         """Append one submission, or many that share a batch; returns once they are acknowledged.
 
         Of a list or tuple every submission is checked before the first is sent; any other iterable
-        is read and checked piece by piece, in constant memory but for the ids. `priority` counts
-        for submissions without one of their own. `timeout` (seconds) is for each piece.
+        is read and checked piece by piece. Either needs constant memory but for the ids. `priority`
+        counts for submissions without one of their own. `timeout` (seconds) is for each piece.
 
         Raises `InvalidSubmission` or `SubmissionTooLarge` for the first that does not fit, and
-        `SubmitError` with the ids that are not known to be appended. Submitting the same objects
+        `SubmitError` with the ids that are not known to be appended. An error of the iterable's own
+        comes through, with a note that says how many before it are. Submitting the same objects
         again is harmless.
         """
         priority = Priority.NORMAL if priority is None else priority
@@ -178,8 +179,9 @@ class Client:
         except SubmitError as refused:
             await batch.settle()
             raise batch.told_with(refused) from None
-        except Exception:
+        except Exception as broken:
             await batch.settle()
+            broken.add_note(batch.note())
             raise
         finally:
             batch.give_up()
@@ -218,6 +220,12 @@ class _Batch:
         """Leave unknown what is still under way."""
         for task in self._under_way:
             task.cancel()
+
+    def note(self) -> str:
+        """For an error of the caller's own: how many of what he gave before it are appended."""
+        appended = f"{len(self.ids) - len(self.unknown):,} submissions before it are appended"
+        unknown = f", of {len(self.unknown):,} it is not known" if self.unknown else ""
+        return f"{appended}{unknown}; submitting the same objects again is harmless"
 
     def told_with(self, refused: SubmitError) -> SubmitError:
         """The refusal, with what became of the pieces before it."""

@@ -109,6 +109,18 @@ async def test_a_sequence_is_checked_whole_before_the_first_is_sent(world: Memor
     assert refused.value.unknown[bad.id] == "its type is empty"
 
 
+async def test_what_is_too_much_to_keep_is_checked_whole_too_and_sent_whole_and_in_its_order(
+    world: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "KEPT_BYTES", 1_000)
+    many = submissions(3 * checking.CHUNK + 5, entity="e")
+    with pytest.raises(InvalidSubmission, match="its type is empty"):
+        await world.client.submit([*many, Submission("")])
+    assert world.records() == []
+    assert await world.client.submit(many) == [one.id for one in many]
+    assert [record.job for record in world.records()] == [one.id for one in many]
+
+
 async def test_what_is_too_large_is_told_apart(world: MemoryClient) -> None:
     big = Submission("a", "x" * 600_000)
     with pytest.raises(SubmissionTooLarge, match=rf"submission \({big.id}\) was refused: its pay"):
@@ -166,9 +178,12 @@ async def test_an_error_of_the_iterable_comes_through_after_what_it_gave(
         yield from submissions(checking.CHUNK)
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as broken:
         await world.client.submit(lazily())
     assert len(world.records()) == checking.CHUNK
+    (note,) = broken.value.__notes__
+    said = f"{checking.CHUNK:,} submissions before it are appended"
+    assert note == f"{said}; submitting the same objects again is harmless"
 
 
 async def test_pieces_are_bounded_in_bytes(world: MemoryClient) -> None:
