@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
+from opentelemetry import trace
+from opentelemetry.metrics import _internal as metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -77,6 +81,16 @@ class Collected:
                             (more, larger), (value, total) = _values(point), found.get(of, (0, 0))
                             found[of] = value + more, total + larger
         return found
+
+
+@contextmanager
+def collecting() -> Iterator[Collected]:
+    """The process's own SDK while the block lasts; OpenTelemetry itself lets it be set but once."""
+    collected = Collected()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "_METER_PROVIDER", collected.meters)
+        patch.setattr(trace, "_TRACER_PROVIDER", collected.tracers)
+        yield collected
 
 
 def _values(point: Any) -> tuple[float, float]:  # noqa: ANN401 - a sum's, a gauge's, a histogram's

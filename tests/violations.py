@@ -14,9 +14,18 @@ from uuid import UUID
 
 from processor.domain.dead_letter import DeadLetterKind
 from processor.domain.events import Started
+from processor.domain.job import State
+from processor.runtime.cancelling import Cancellation
 from tests import chaos
 from tests.evidence import CODEC, Evidence, Name, Sighting, Tables
 
+STATES: Final = {
+    "c": State.COMPLETE,
+    "f": State.FAILED,
+    "x": State.CANCELLED,
+    "d": State.FAILED,
+}
+"""How the end of a row of the ledger reads."""
 Check = Callable[[Evidence], list[str]]
 
 
@@ -170,6 +179,21 @@ def wrong_dead_letters(seen: Evidence) -> list[str]:
         *_differences("12: open", Counter(times.keys() - closed), Counter(open_)),
         *_differences("12: JobFailed", Counter(failed), told),
     ]
+
+
+def cancelled_otherwise(seen: Evidence, answers: Iterable[Cancellation]) -> list[str]:
+    """14: cancels were answered as the ledger says; one of them ended a job, without effect."""
+    written = {(effect.job, effect.generation) for effect in seen.tables.effects}
+    cancelled = {name for name, row in seen.tables.ledger.items() if row.ending == "x"}
+    won: Counter[Name] = Counter()
+    found = [f"14: an effect of {name}, which is cancelled" for name in cancelled & written]
+    for answer in answers:
+        name = (answer.job, answer.generation)
+        row = seen.tables.ledger.get(name)
+        won[name] += answer.ours
+        if row is None or STATES[row.ending] is not answer.now:
+            found.append(f"14: {name} is not {answer.now}, as was answered")
+    return [*found, *_differences("14: cancels that won", Counter(cancelled), +won)]
 
 
 def short_positions(seen: Evidence) -> list[str]:

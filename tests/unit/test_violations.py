@@ -13,9 +13,11 @@ import pytest
 from processor.domain.dead_letter import DeadLetterFact, died, job_failed
 from processor.domain.events import Completed, ErrorDetail, Failed, Reason, Started
 from processor.domain.ids import JobId
+from processor.domain.job import State
 from processor.domain.outcome import Outcome
 from processor.domain.priority import Priority
 from processor.domain.topics import Topics
+from processor.runtime.cancelling import Cancellation
 from tests import violations
 from tests.evidence import (
     CODEC,
@@ -168,6 +170,29 @@ def test_a_spoilt_run_is_found_out_by_the_check_for_it(what: str) -> None:
     found = violations.afterwards(SPOILT[what](sound()), list(OUTCOMES))
     number = what.split(maxsplit=1)[0]
     assert {line.partition(":")[0] for line in found} >= {number}, found
+
+
+CANCELLED = row(FIRST)._replace(ending="x")
+WON, LOST = (
+    Cancellation(FIRST, 1, was, State.CANCELLED) for was in (State.QUEUED, State.CANCELLED)
+)
+
+
+def test_cancels_that_were_answered_otherwise_than_the_ledger_says_are_found_out() -> None:
+    seen = tables(ledger={(FIRST, 1): CANCELLED}, effects=[])(sound())
+    assert violations.cancelled_otherwise(seen, [LOST, WON, LOST]) == []
+    assert violations.cancelled_otherwise(sound(), []) == []
+    for spoilt, answers in (
+        (sound(), [WON]),
+        (seen, [LOST]),
+        (seen, [WON, WON]),
+        (seen, [WON, replace(LOST, now=State.COMPLETE)]),
+        (seen, [WON, replace(LOST, generation=2)]),
+        (tables(effects=[effect(FIRST, 1)])(seen), [WON]),
+    ):
+        found = violations.cancelled_otherwise(spoilt, answers)
+        assert found
+        assert all(line.startswith("14: ") for line in found)
 
 
 def test_what_was_acknowledged_and_is_in_no_lane_is_lost() -> None:
