@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from processor.local.stack import Stack, find
+from processor.runtime import telemetry
 from processor.settings import Settings
 from tests.diagram import life
 
@@ -142,6 +143,12 @@ def test_every_test_that_it_names_is_there() -> None:
     }
     assert named
     assert named <= written
+
+
+def test_every_metric_is_named() -> None:
+    instruments = re.findall(r"^\| (job\.\w+) \|", telemetry.__doc__ or "", flags=re.MULTILINE)
+    assert len(instruments) == 9
+    assert set(re.findall(r"`(job\.\w+)`", README)) - {"job.py"} == set(instruments)
 
 
 def test_its_table_of_settings_is_whole() -> None:
