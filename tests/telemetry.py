@@ -58,8 +58,11 @@ class Collected:
 
     def named(self, name: str) -> list[ReadableSpan]:
         """The spans of that name that have ended, in the order in which they began."""
-        spans = [span for span in self.spans.get_finished_spans() if span.name == name]
-        return sorted(spans, key=lambda span: span.start_time or 0)
+        return [span for span in self.ended() if span.name == name]
+
+    def ended(self) -> list[ReadableSpan]:
+        """All spans that have ended, in the order in which they began."""
+        return sorted(self.spans.get_finished_spans(), key=lambda span: span.start_time or 0)
 
     def everything(self) -> str:
         """All that was collected, as text: to look for what must not be in it."""
