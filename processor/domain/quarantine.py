@@ -94,6 +94,13 @@ class Quarantine:
         """The offset from which on a lane's records are free of suspicion."""
         return self._until[lane]
 
+    def bound(self, lane: Priority, position: int, look_ahead: int) -> int:
+        """How many records of a lane may be read and not done, where `look_ahead` usually may.
+
+        Suspects that wait for their turn keep nobody out.
+        """
+        return min(look_ahead, READ_AHEAD) + max(0, self._until[lane] - position)
+
     def reach(self, lane: Priority, end: int) -> tuple[int, ...] | None:
         """How far the lanes are read once this is; None where it was noted already."""
         if end <= self._reached[lane]:

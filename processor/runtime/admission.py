@@ -91,5 +91,6 @@ class Admission:
 
 def verdict(proof: Suspect) -> ErrorDetail:
     """Why a record ends that killed its workers."""
-    what = "decoded its record" if proof.is_unreadable else "ran it alone"
-    return detail_of(WorkerLost(f"{proof.deaths} workers died, each while it {what}"))
+    what = "decoding this record" if proof.is_unreadable else "running this job"
+    said = f"{proof.deaths} workers died, each while {what} as its only suspect"
+    return detail_of(WorkerLost(said))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from processor.domain.position import Position
 from processor.domain.priority import LANES
-from processor.domain.quarantine import READ_AHEAD
 from processor.ports.ownership import Move
 
 if TYPE_CHECKING:
@@ -65,8 +64,10 @@ class OwnedPartition:
 
         `look_ahead` as long as nothing is suspected.
         """
-        bound = look_ahead if self.quarantine is None else min(look_ahead, READ_AHEAD)
-        return self.positions[lane].unfinished, bound
+        position = self.positions[lane]
+        if self.quarantine is None:
+            return position.unfinished, look_ahead
+        return position.unfinished, self.quarantine.bound(lane, position.next, look_ahead)
 
     def position(self, lane: Priority) -> Position:
         """Where a lane stands."""

@@ -217,15 +217,28 @@ async def test_suspects_are_decoded_before_any_of_them_runs_for_long() -> None:
     cluster = MemoryCluster(poisoned_jobs(), partitions=1)
     long = cluster.submit("long", "long", b"200")
     many = [cluster.submit("nothing") for _ in range(2 * READ_AHEAD)]
-    for _ in range(2):
-        worker = cluster.start()
-        await has_called(worker, "ledger.look_up")
-        worker.kill()
+
+    async def slowly(name: str) -> BaseException | None:
+        await cluster.clock.sleep(0.05)
+        return await onward(name)
+
+    first = cluster.start(slowly)
+    await has_called(first, "log.fetch")
+    first.kill()
+    second = cluster.start(slowly)
+    await cluster.until(lambda: cluster.database.owners[0].suspect_until)
+    second.kill()
+    assert cluster.database.owners[0].suspect_until == (0, 0, READ_AHEAD, 0)
+    assert not cluster.database.ledger
     assert READ_AHEAD > 2 * AT_ONCE, "they are decoded in several turns"
     line = Supervisor(cluster)
+    (worker,) = line.members
+    await works(worker)
+    (running,) = worker.runtime.dispatcher.running.values()
+    assert running.record.job == long
     above = cluster.submit("nothing", "above")
-    await cluster.until(lambda: completed(cluster, above), within=10)
-    assert not completed(cluster, long)
+    await cluster.until(lambda: completed(cluster, above, *many[READ_AHEAD:]), within=10)
+    assert not completed(cluster, *many[: READ_AHEAD - 1])
     await all_ended(cluster, line)
     assert completed(cluster, *many)
 

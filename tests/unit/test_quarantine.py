@@ -9,6 +9,7 @@ from processor.domain.priority import LANES, Priority
 from processor.domain.quarantine import (
     DEATHS_TO_CONVICT,
     DEATHS_TO_SUSPECT,
+    READ_AHEAD,
     Found,
     Quarantine,
     Suspect,
@@ -61,6 +62,13 @@ def test_the_third_death_convicts_until_a_pardon() -> None:
     assert quarantine.convicted(HIGH, 7) is None
 
 
+def test_little_is_read_ahead_and_suspects_that_wait_keep_nobody_out() -> None:
+    assert found(1).bound(HIGH, 7, 1_000) == READ_AHEAD
+    assert found(1).bound(HIGH, 7, 10) == 10
+    assert found(2).bound(HIGH, 7, 1_000) == READ_AHEAD + 43
+    assert found(2).bound(HIGH, 70, 1_000) == READ_AHEAD
+
+
 def test_how_far_is_read_is_noted_once_and_with_every_lane() -> None:
     quarantine = found(1)
     assert quarantine.reach(HIGH, 50) is None
@@ -86,10 +94,10 @@ def test_it_is_not_over_while_a_mark_of_our_own_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("while_decoding", "said"), [(3, "decoded its record"), (2, "ran it alone")]
+    ("while_decoding", "said"), [(3, "decoding this record"), (2, "running this job")]
 )
 def test_the_verdict_says_what_the_workers_died_of(while_decoding: int, said: str) -> None:
     error = verdict(Suspect(HIGH, 7, 3, while_decoding))
     assert (error.reason, error.type) == (Reason.WORKER_LOST, "WorkerLost")
-    assert error.message == f"3 workers died, each while it {said}"
+    assert error.message == f"3 workers died, each while {said} as its only suspect"
     assert (error.place, error.traceback) == ("", "")
