@@ -17,9 +17,10 @@ from processor.domain.submission import SubmissionRecord
 from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
-from tests.virtual_time import loop_of_the_test
+from processor.testing.cluster import MemoryCluster
+from processor.testing.member import Hook, this_process
+from processor.testing.virtual_time import loop_of_the_test
 from tests.waiting import waiting_jobs
-from tests.worlds import Hook, MemoryCluster, this_process
 
 LEAVEN = b"kills who decodes it"
 

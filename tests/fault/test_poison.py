@@ -18,10 +18,14 @@ from processor.runtime.examining import AT_ONCE
 from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
 from processor.runtime.request import Request
+from processor.testing.cluster import MemoryCluster
+from processor.testing.member import Member, this_process
+from processor.testing.naming import TOPICS
+from processor.testing.operated import OperatedCluster
+from processor.testing.virtual_time import in_virtual_time, play
 from projections.history import HistoryProjection
 from tests.blocking import blocking_calls_fail
 from tests.invariants import partition_of_entity
-from tests.operators import OperatedCluster
 from tests.poisoned import (
     DEADLY,
     LEAVEN,
@@ -31,7 +35,6 @@ from tests.poisoned import (
     poisoned_jobs,
     reason_of,
 )
-from tests.virtual_time import in_virtual_time, play
 from tests.waiting import (
     check_waiting,
     is_over,
@@ -40,7 +43,6 @@ from tests.waiting import (
     submit_what_waits,
     waiting_jobs,
 )
-from tests.worlds import TOPICS, Member, MemoryCluster, this_process
 
 __all__ = ["blocking_calls_fail"]
 

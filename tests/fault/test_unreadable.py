@@ -11,11 +11,12 @@ from processor.domain.events import Completed, Retrying, Started, Unknown
 from processor.domain.ids import JobId
 from processor.domain.job import State
 from processor.ports.ledger import Ending
+from processor.testing.cluster import MemoryCluster
+from processor.testing.member import Gate
+from processor.testing.operated import OperatedCluster
+from processor.testing.virtual_time import in_virtual_time
 from tests.blocking import blocking_calls_fail
-from tests.operators import OperatedCluster
-from tests.virtual_time import in_virtual_time
 from tests.waiting import check_waiting, is_over, positions_are_at_the_end, states, waiting_jobs
-from tests.worlds import Gate, MemoryCluster
 
 __all__ = ["blocking_calls_fail"]
 
