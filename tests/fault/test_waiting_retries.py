@@ -20,6 +20,7 @@ from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
 from processor.testing.cluster import MemoryCluster
+from processor.testing.member import Gate
 from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
 from tests.waiting import check_waiting, ended_at, is_over, states, waiting_jobs
@@ -222,6 +223,27 @@ async def test_follow_ups_exist_only_once_their_parent_is_complete() -> None:
     assert cluster.database.ledger[fails, 1].ending is Ending.FAILED
     await worker.stopped()
     check_waiting(cluster, more=1)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("away", ["log.append", "waiting_room.remove"])
+async def test_the_end_of_a_job_that_waited_is_published_twice_at_most_however_long_that_takes(
+    away: str,
+) -> None:
+    cluster = MemoryCluster(waiting_jobs())
+    gate = Gate()
+    worker = cluster.start(gate)
+    job = cluster.submit("flaky", "N1", b"1")
+    await cluster.until(lambda: len(cluster.bodies(job)) == 1)
+    gate.names = (away,)
+    await gate.reached.wait()
+    assert (job, 1) in cluster.database.ledger
+    await cluster.clock.sleep(60)
+    gate.open.set()
+    await cluster.until(lambda: is_over(cluster))
+    assert len(cluster.bodies(job)) <= 3, "its retry, its end, and that once more at the most"
+    await worker.stopped()
+    check_waiting(cluster)
 
 
 @in_virtual_time
