@@ -93,6 +93,9 @@ class Sighting(NamedTuple):
     lane: int
     partition: int
     offset: int
+    parent: UUID | None = None
+    value: bytes = b""
+    """The record itself, of a follow-up's first generation."""
 
 
 class Told(NamedTuple):
@@ -211,7 +214,9 @@ def _sighting(cluster: str, lane: int, record: Any) -> Sighting:  # noqa: ANN401
     except Undecodable:
         job = job_of_undecodable(cluster, record.topic, record.partition, record.offset)
         return Sighting(job, 1, None, *where)
-    return Sighting(one.job, one.generation, one.entity, *where)
+    is_follow_up = one.parent is not None and one.generation == 1
+    value = record.value if is_follow_up else b""
+    return Sighting(one.job, one.generation, one.entity, *where, one.parent, value)
 
 
 async def ends_of(kafka: str, topics: Topics) -> dict[tuple[str, int], int]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -103,8 +104,8 @@ class Separately:
         self.processes.append(Process(name, self.run.spawn(output, *command), output))
         return self.processes[-1]
 
-    def worker(self) -> Process:
-        return self.start("worker", APPLICATION)
+    def worker(self, application: str = APPLICATION) -> Process:
+        return self.start("worker", application)
 
     async def until(self, reached: Callable[[], Awaitable[bool]], why: str) -> None:
         """Look until it is so; a process that ends by itself fails the test, time does not."""
@@ -230,19 +231,29 @@ class Separately:
         """Check what must hold also in the middle of a run."""
         assert (broken := during(await self.evidence())) == [], broken[:20]
 
-    async def ended(self, checks: Collection[Check] = AFTERWARDS) -> Evidence:
-        """Submit no more, let everything come to its end, and check all that must hold then."""
+    async def at_rest(
+        self, besides: Collection[UUID] = (), checks: Collection[Check] = AFTERWARDS
+    ) -> Evidence:
+        """Submit no more, let everything come to its end, and check all that must hold then.
+
+        `besides` are jobs that were acknowledged to somebody else.
+        """
         await asyncio.to_thread(self.submitting.end)
-        acked = self.submitting.acked
-        await self.until(self._at_rest, f"{len(acked)} jobs have ended and are projected")
+        acked = [*self.submitting.acked, *besides]
+        await self.until(self._is_at_rest, f"{len(acked)} jobs have ended and are projected")
         seen = await self.evidence()
         assert unprojected(seen) == []
         assert (broken := afterwards(seen, acked, checks)) == [], broken[:20]
-        wanted = Counter(ENDINGS[kind_of(number)] for number in range(len(acked)))
+        return seen
+
+    async def ended(self, checks: Collection[Check] = AFTERWARDS) -> Evidence:
+        """The same of a run that was only fed: each line has the end that is its kind's."""
+        seen = await self.at_rest(checks=checks)
+        wanted = Counter(ENDINGS[kind_of(number)] for number in range(self.submitting.written))
         assert (found := endings(seen)) == wanted, f"{found}, not {wanted}"
         return seen
 
-    async def _at_rest(self) -> bool:
+    async def _is_at_rest(self) -> bool:
         """Whether positions and checkpoints, read first, stand at the ends of their topics."""
         positions = await self.fetch(POSITIONS)
         checkpoints = await self.fetch(CHECKPOINTS)

@@ -181,6 +181,20 @@ def wrong_dead_letters(seen: Evidence) -> list[str]:
     ]
 
 
+def wrong_follow_ups(seen: Evidence) -> list[str]:
+    """13: what complete parents submitted stands in the lanes, byte for byte, and nothing else."""
+    wanted = {
+        (row.job, value)
+        for row in seen.tables.ledger.values()
+        if row.ending == "c"
+        for value in getattr(CODEC.decode_journal(row.body), "follow_ups", ())
+    }
+    found = {(one.parent, one.value): one for one in seen.log.lanes if one.value}
+    return [f"13: a follow-up of {job} was never sent" for job, _ in wanted - found.keys()] + [
+        f"13: {found[name]} is none of its parent's" for name in found.keys() - wanted
+    ]
+
+
 def cancelled_otherwise(seen: Evidence, answers: Iterable[Cancellation]) -> list[str]:
     """14: cancels were answered as the ledger says; one of them ended a job, without effect."""
     written = {(effect.job, effect.generation) for effect in seen.tables.effects}
@@ -221,6 +235,7 @@ AFTERWARDS: Final[tuple[Check, ...]] = (
     orphans,
     broken_histories,
     wrong_dead_letters,
+    wrong_follow_ups,
     short_positions,
 )
 

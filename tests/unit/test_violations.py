@@ -112,6 +112,7 @@ def journal_without(job: JobId) -> list[Told]:
 
 
 OTHER = CODEC.encode_outcome(replace(OUTCOMES[FIRST], events=(STARTED, Completed(3, b"2"))))
+WITH_CHILD = CODEC.encode_outcome(replace(OUTCOMES[FIRST], follow_ups=(b"child",)))
 TWICE = replace(STARTED, attempt=2)
 AGAIN = Told(replace(OUTCOMES[FIRST], events=(TWICE, Completed(2, b"1"))), BODIES[FIRST])
 
@@ -155,6 +156,13 @@ SPOILT = {
     "12 open without death": tables(letters={(FAILED, 1): True, (FIRST, 1): True}),
     "12 not told": log(failed=[]),
     "12 told twice": log(failed=[NEWS, replace(NEWS, attempts=9)] if NEWS else []),
+    "13 not sent": tables(ledger={**sound().tables.ledger, (FIRST, 1): row(FIRST, WITH_CHILD)}),
+    "13 without a parent": log(
+        lanes=[*sound().log.lanes, Sighting(STRANGER, 1, "e", LANE, 0, 3, FIRST, b"child")]
+    ),
+    "13 sent of a failure": log(
+        lanes=[*sound().log.lanes, Sighting(STRANGER, 1, "e", LANE, 0, 3, FAILED, b"child")]
+    ),
     "17 short": tables(positions={**sound().tables.positions, (LANE, 0): 2}),
 }
 
