@@ -25,7 +25,7 @@ from processor.runtime.request import Request
 from processor.testing.cluster import Acked, MemoryCluster
 from processor.testing.naming import CODEC
 from processor.testing.virtual_time import loop_of_the_test
-from tests.invariants import check_job_failed, effects, recording
+from tests.invariants import check_job_failed, check_once, check_order, recording
 
 
 def waiting_jobs() -> Jobs:
@@ -113,11 +113,11 @@ def check_waiting(cluster: MemoryCluster, *, more: int = 0) -> None:
     assert positions_are_at_the_end(cluster), "17: a position did not reach its end"
     assert not cluster.database.locks, "an entity's lock is still held"
     check_rows(cluster, more)
-    _check_effects(cluster)
+    check_once(cluster, HAVE_EFFECTS)
     check_outcomes(cluster)
     check_job_failed(cluster)
     check_turns(cluster)
-    check_lanes(cluster)
+    check_order(cluster)
 
 
 def check_rows(cluster: MemoryCluster, more: int = 0) -> None:
@@ -133,17 +133,6 @@ def check_rows(cluster: MemoryCluster, more: int = 0) -> None:
     waiting = {one.row.job for one in cluster.database.waiting.values()} - ended.keys()
     submitted = {one.job for one in cluster.acked}
     assert len(ended) + len(waiting) == len(submitted) + more
-
-
-def _check_effects(cluster: MemoryCluster) -> None:
-    types = {one.job: one.record.type for one in cluster.acked}
-    written = Counter(effect.job for effect in effects(cluster))
-    assert [job for job, times in written.items() if times > 1] == [], "1: an effect twice"
-    complete = {
-        job for (job, _), row in cluster.database.ledger.items() if row.ending is Ending.COMPLETE
-    }
-    expected = {job for job in complete if types.get(job) in HAVE_EFFECTS}
-    assert written.keys() == expected, "2: effects and complete jobs differ"
 
 
 def check_outcomes(cluster: MemoryCluster) -> None:
@@ -201,18 +190,6 @@ def check_turns(cluster: MemoryCluster) -> None:
     for entity, ones in spells.items():
         for (_, end, first), (start, _, second) in pairwise(sorted(ones)):
             assert end <= start, f"7: {second} overtook {first} of {entity}"
-
-
-def check_lanes(cluster: MemoryCluster) -> None:
-    """6: within an entity and lane effects took place in the log's order, schedules apart."""
-    number = {effect.job: effect.number for effect in effects(cluster)}
-    lines: dict[tuple[str, Priority], list[int]] = defaultdict(list)
-    seen = set()
-    for one in sorted(cluster.acked, key=lambda one: one.offset):
-        if one.job in number and one.job not in seen and one.record.not_before is None:
-            seen.add(one.job)
-            lines[one.record.entity, one.lane].append(number[one.job])
-    assert [line for line in lines.values() if line != sorted(line)] == [], "6: order"
 
 
 def submit_what_waits(cluster: MemoryCluster) -> None:
