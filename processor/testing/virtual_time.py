@@ -26,9 +26,11 @@ PATIENCE = 20.0
 """Real seconds that a thread may take before the test is said to hang."""
 LINGERING = 0.02
 """Real seconds without anything from outside before time jumps, while something may come."""
-SHORT, LONGER = 0.25, 1.05
-"""Seconds that it jumps then at most at first, and how much further each time: a second's silence
-is no minute, and after three a sleeper of half an hour is awake."""
+SHORT = 0.25
+"""Seconds that it jumps then at most."""
+SILENT, LONGER, LONGEST = 250, 1.1, 150
+"""After so many such jumps without a word from outside, each may be so much longer: five seconds
+in which a busy machine says nothing are no minute, and yet who sleeps for an hour wakes soon."""
 SILENCE = 1.0
 """Real seconds without anything before it is said that nobody will do anything."""
 
@@ -44,7 +46,8 @@ class _Waiting(selectors.SelectSelector):
         self.threads = 0
         self.outside = 0
         """How many wait for what lies outside and shows no socket."""
-        self.reach = SHORT
+        self.silent = 0
+        """How often nothing came from outside since it last did."""
         self.still: list[asyncio.Future[None]] = []
         """Who wants to know that everybody waits."""
         self.jumped: list[asyncio.Future[None]] = []
@@ -62,7 +65,7 @@ class _Waiting(selectors.SelectSelector):
                 raise StandstillError("a thread does not come to an end")
             return ready
         if self._is_open_to_outside() and (ready := super().select(LINGERING)):
-            self.reach = SHORT
+            self.silent = 0
             return ready
         if self.still:
             self.still = _told(self.still)
@@ -81,8 +84,9 @@ class _Waiting(selectors.SelectSelector):
         due = [one for one in ends if one is not None]
         if not due or not self._is_open_to_outside():
             return min(due, default=None)
-        self.reach *= LONGER
-        return min(*due, self.reach)
+        self.silent += 1
+        longer = min(max(0, self.silent - SILENT), LONGEST)
+        return min(*due, SHORT * LONGER**longer)
 
     def _is_open_to_outside(self) -> bool:
         """Whether something may come from elsewhere: over a socket besides the loop's own."""
@@ -150,6 +154,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def leave(self) -> None:
         """Somebody waits for what lies outside, a socket: be slow to let time pass until `back`."""
         self._waiting.outside += 1
+        self._waiting.silent = 0
 
     def back(self) -> None:
         """What was waited for outside has come."""

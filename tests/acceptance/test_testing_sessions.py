@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from processor import ConfigurationError, Jobs, Request, Retry, State, Submission
-from processor.testing import Harness, in_virtual_time
+from processor.testing import Harness, in_virtual_time, virtual_time
 
 TABLE = (
     "CREATE TABLE IF NOT EXISTS written (line text, UNIQUE (line) DEFERRABLE INITIALLY DEFERRED)"
@@ -102,6 +103,19 @@ async def test_a_slow_query_does_not_run_into_the_time_out(database: str) -> Non
         job = await harness.submit(Submission("slow"))
         await harness.settled()
         assert (await harness.status(job)).state is State.COMPLETE
+
+
+@in_virtual_time
+async def test_who_sleeps_long_beside_an_open_connection_wakes_soon(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(virtual_time, "SILENT", 10)  # this machine is believed sooner
+    async with sessions_on(database) as sessions:
+        begun = asyncio.get_running_loop().time()
+        async with sessions() as session:
+            await session.execute(text("SELECT 1"))
+            await asyncio.sleep(7 * 24 * 3600)
+        assert asyncio.get_running_loop().time() - begun >= 7 * 24 * 3600
 
 
 @in_virtual_time
