@@ -5,11 +5,11 @@ from __future__ import annotations
 from processor.domain.events import Reason
 from processor.domain.ids import dead_letter_id
 from processor.domain.job import State
-from tests.operators import OperatedCluster
+from processor.testing.naming import CODEC
+from processor.testing.operated import OperatedCluster
+from processor.testing.virtual_time import in_virtual_time
 from tests.poisoned import Supervisor, is_calm, poisoned_jobs, reason_of
 from tests.telemetry import Collected
-from tests.virtual_time import in_virtual_time
-from tests.worlds import CODEC
 
 
 @in_virtual_time
