@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Read = Sequence[tuple[OwnedPartition, Sequence[LogRecord]]]
 
 SPILL_KEEPS = 32
-"""Jobs that stay in memory of an entity that spills."""
+"""Jobs at most that stay in memory of an entity that spills."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +72,8 @@ class Intake:
         self._books = books
         self._wake = wake
         self._look_ahead = look_ahead
+        # A full lane is read on at half of its bound: what stays must leave room for others.
+        self._spill_keeps = min(SPILL_KEEPS, look_ahead // 4)
 
     async def take_in(self, decoder: Decodes, lane: Priority, read: Read) -> list[Halt]:
         """Route everything that was read, up to what a later release must read."""
@@ -174,10 +176,10 @@ class Intake:
             if unfinished >= bound and self._mailboxes.waiting(entity, lane) > bound // 2:
                 log.info("an entity spills into the waiting room", entity=delivery.record.entity)
                 jobs = self._mailboxes.withdraw(entity, lane)
-                for kept in jobs[:SPILL_KEEPS]:
+                for kept in jobs[: self._spill_keeps]:
                     self._mailboxes.put(entity, lane, kept.offset, kept)
-                self._lines.loaded(jobs[:SPILL_KEEPS])
-                self._queueing.put_off(jobs[SPILL_KEEPS:])
+                self._lines.loaded(jobs[: self._spill_keeps])
+                self._queueing.put_off(jobs[self._spill_keeps :])
 
 
 class _Halted(Exception):  # noqa: N818 - control flow within this module

@@ -62,6 +62,7 @@ class Queueing:
         """A row carries this job while it runs, and holds its entity."""
         self.behind(running)
         self._memory.carried(running)
+        self._settling.read_on()
 
     def behind(self, head: Delivery) -> None:
         """A row of this job holds its entity now: have the entity's jobs in memory wait behind."""
@@ -104,6 +105,7 @@ class Queueing:
                     busy.append(one)
                 else:
                     await self._take(one, answer)
+        self._settling.read_on()
         return busy
 
     async def _answered(self, partition: OwnedPartition, arrivals: list[_Arrival]) -> list[Answer]:

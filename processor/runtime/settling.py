@@ -31,6 +31,7 @@ class Settling:
         publisher: Publisher,
         wake: Callable[[], None],
         observer: Observer,
+        read_on: Callable[[], None],
     ) -> None:
         self._memory = memory
         self._publisher = publisher
@@ -38,6 +39,8 @@ class Settling:
         self._paused: dict[Delivery, asyncio.TimerHandle] = {}
         self.wake = wake
         """Has the dispatcher look soon whether a job can start."""
+        self.read_on = read_on
+        """Has the fetchers look whether there is room, once records are done without a word."""
 
     def settle(
         self, delivery: Delivery, body: bytes, ending: Ending, *, follow_ups: bool = False
@@ -69,6 +72,7 @@ class Settling:
         delivery.settled = True
         if body is None:
             delivery.done()
+            self.read_on()
         else:
             self._publisher.publish(Publication(delivery, body, None, After.POSITION))
 
@@ -83,6 +87,7 @@ class Settling:
             self._publisher.publish(Publication(delivery, body, ending, after))
         elif after is After.POSITION:
             delivery.done()
+            self.read_on()
 
     def abandon(self, delivery: Delivery) -> None:
         """A dispatched job is not ours any more: nothing is published, no position moves."""

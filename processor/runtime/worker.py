@@ -93,7 +93,7 @@ class WorkerRuntime:
             self._look_again,
         )
         self._observer = Observer(manner.topics, world.clock, world.metrics, world.tracing)
-        settling = Settling(memory, self._publisher, wake, self._observer)
+        settling = Settling(memory, self._publisher, wake, self._observer, self._look_again)
         books = self._books = Books(world.ledger, world.room, world.clock)
         self._flusher = Flusher(books, settling, self._doubt)
         self._queueing = Queueing(books, memory, settling, self._doubt)

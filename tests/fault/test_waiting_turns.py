@@ -385,3 +385,39 @@ async def test_what_stands_behind_a_head_that_a_new_owner_found_comes_with_its_e
     await cluster.until(lambda: is_over(cluster))
     await second.stopped()
     check_waiting(cluster)
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("type_", "not_before"), [("effect", 3_600_000_000), ("unheard-of", None)], ids=str
+)
+async def test_a_lane_that_waiting_jobs_have_filled_is_read_on_once_rows_carry_them(
+    type_: str, not_before: int | None
+) -> None:
+    cluster = MemoryCluster(
+        waiting_jobs(), partitions=1, look_ahead=LookAhead(jobs=40), grace=3_600.0
+    )
+    later = None if not_before is None else cluster.clock.now() + not_before
+    for number in range(200):
+        cluster.submit(type_, f"N{number}", not_before=later)
+    worker = cluster.start()
+    await cluster.until(lambda: len(cluster.database.waiting) == 200)
+    other = cluster.submit("effect", "other")
+    await cluster.until(lambda: (other, 1) in cluster.database.ledger)
+    await worker.stopped()
+
+
+@in_virtual_time
+async def test_a_hot_entity_keeps_no_lane_full_however_little_is_read_ahead() -> None:
+    cluster = MemoryCluster(waiting_jobs(), partitions=1, look_ahead=LookAhead(jobs=40))
+    worker = cluster.start()
+    running = cluster.submit("long", "hot", b"20")
+    for _ in range(60):
+        cluster.submit("effect", "hot")
+    await cluster.until(lambda: "q" in states(cluster))
+    other = cluster.submit("effect", "cold")
+    await cluster.until(lambda: (other, 1) in cluster.database.ledger)
+    assert (running, 1) not in cluster.database.ledger
+    await cluster.until(lambda: is_over(cluster))
+    await worker.stopped()
+    check_waiting(cluster)
