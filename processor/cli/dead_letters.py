@@ -220,7 +220,7 @@ async def _show(settings: Settings, dead_letter: UUID, *, json: bool) -> None:
     if json:
         tell_json(as_json(letter), indent=2)
     else:
-        tell("\n".join(describe(letter)))
+        tell(*describe(letter))
 
 
 async def _operate(

@@ -32,9 +32,10 @@ def status(
 
         sys.stdout.write(to_json(as_json(found), indent=2).decode() + "\n")
     else:
+        from processor.cli.telling import tell
         from projections.timeline import describe
 
-        sys.stdout.write("\n".join(describe(found)) + "\n")
+        tell(*describe(found))
 
 
 def _job(text: str) -> JobId:

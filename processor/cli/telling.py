@@ -74,16 +74,18 @@ def iso(at: int | None) -> str | None:
     return (_EPOCH + timedelta(microseconds=at)).isoformat().replace("+00:00", "Z")
 
 
-def tell(line: str) -> None:
-    """One line to standard output."""
-    sys.stdout.write(line + "\n")
+def tell(*lines: str) -> None:
+    """Lines to standard output; what somebody named can neither break one nor move the cursor."""
+    for line in lines:
+        shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+        sys.stdout.write(shown + "\n")
 
 
 def tell_json(value: dict[str, Any], *, indent: int | None = None) -> None:
     """One value to standard output, as JSON."""
     from pydantic_core import to_json
 
-    tell(to_json(value, indent=indent, bytes_mode="base64").decode())
+    sys.stdout.write(to_json(value, indent=indent, bytes_mode="base64").decode() + "\n")
 
 
 def _text(option: str, text: str) -> str:
