@@ -72,7 +72,7 @@ async def main():
         async with Worker(misfitting(called), settings):
             statuses = [await when(client, job, lambda one: one.state == "failed") for job in jobs]
             events = await heard(client, jobs)
-            while collected.total("job.dlq_size") < len(jobs):
+            while collected.total("job.failures_total") < len(jobs):
                 await asyncio.sleep(0.05)
         print(json.dumps({
             "called": len(called),
