@@ -160,9 +160,9 @@ async def test_a_replay_of_what_does_not_block_is_told_so(world: World) -> None:
     assert await world.replay_in_place(fence, 7, entry) is Answer.FENCED
 
 
-async def test_a_replay_turns_no_row_that_still_waits_for_its_own_end(world: World) -> None:
+async def test_a_replay_turns_no_row_that_holds_nobody_up(world: World) -> None:
     fence, entry = await own(world), an_entry(a_job())
-    await world.record(fence, 7, entry, wait=RETRYING)
+    await world.record(fence, 7, entry, wait=QUEUED)
     second = an_entry(entry.job, generation=2)
     assert await world.replay_in_place(fence, 7, second) is Answer.STALE
     assert (await waiting_row(world, entry.job)).generation == 1
