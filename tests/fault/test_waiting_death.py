@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from processor.runtime.fetching import LookAhead
+from processor.runtime.recording import UNTOLD_FOR
 from processor.testing.cluster import MemoryCluster
 from processor.testing.member import Member
 from processor.testing.virtual_time import play
@@ -21,8 +22,8 @@ __all__ = ["blocking_calls_fail"]
 
 SAMPLE = 97
 """Every so manieth call is tried by default; all of them with `-m long`."""
-QUIET = 3.0
-"""Seconds after the end in which nothing more may happen."""
+QUIET = UNTOLD_FOR + 3.0
+"""Seconds after the end in which nothing more may happen, but that a death is told."""
 
 
 def a_cluster() -> MemoryCluster:
