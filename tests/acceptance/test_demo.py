@@ -135,6 +135,7 @@ def test_every_aircraft_agrees_and_the_lives_of_two_jobs_are_told(stack: Stack) 
     assert "air_time" in dead, "the field that does not fit is named"
 
 
+@pytest.mark.long
 def test_a_killed_worker_changes_nothing_of_what_agrees(stack: Stack) -> None:
     with demo(stack, "--flights", "3000", "--workers", "2", "--kill") as running:
         assert running.end() == 0, running.said

@@ -63,7 +63,7 @@ async def test_a_batch_shares_its_id_and_each_priority_counts_by_itself(ready: C
 @pytest.mark.parametrize(
     ("longest", "connects"),
     [
-        pytest.param(0.0, False, id="of no length"),
+        pytest.param(0.0, False, id="of no length", marks=pytest.mark.long),
         pytest.param(0.005, False, id="of many lengths"),
         pytest.param(0.0, True, id="with a transaction", marks=pytest.mark.long),
     ],

@@ -282,6 +282,7 @@ def test_programs_that_the_user_of_the_database_cannot_reach_are_copied(
     assert "PostgreSQL" in found.stdout
 
 
+@pytest.mark.long
 async def test_a_killed_broker_and_a_killed_database_come_back_with_what_was_acknowledged(
     local_stack: LocalStack, namespace: str
 ) -> None:

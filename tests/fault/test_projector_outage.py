@@ -42,7 +42,7 @@ async def projected(projector: Projector, records: int) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("server", ["postgres", "kafka"])
+@pytest.mark.parametrize("server", ["postgres", pytest.param("kafka", marks=pytest.mark.long)])
 async def test_a_projector_goes_on_when_a_killed_server_is_back(
     local_stack: LocalStack, database: str, namespace: str, server: ServerName
 ) -> None:

@@ -39,6 +39,7 @@ async def line_of(run: Commands) -> AsyncIterator[Separately]:
         yield line
 
 
+@pytest.mark.long
 async def test_a_worker_frozen_past_its_session_and_woken_does_nothing_twice(
     run: Commands,
 ) -> None:
@@ -63,7 +64,7 @@ OFTEN = pytest.mark.parametrize(
 
 
 @OFTEN
-@pytest.mark.parametrize("server", ["postgres", "kafka"])
+@pytest.mark.parametrize("server", ["postgres", pytest.param("kafka", marks=pytest.mark.long)])
 async def test_the_line_goes_on_by_itself_when_a_killed_server_is_back(
     local_stack: LocalStack, run: Commands, server: ServerName, kills: int
 ) -> None:
@@ -86,6 +87,7 @@ def kill_and_start(stack: LocalStack, server: ServerName) -> None:
     stack.start(server)
 
 
+@pytest.mark.long
 @OFTEN
 async def test_a_worker_killed_between_commit_and_publishing_leaves_nothing_unpublished(
     local_stack: LocalStack, run: Commands, kills: int
