@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, NoError, RebalanceInProgressError
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 
 from processor.adapters.kafka.connection import (
-    CLIENT_ID,
     START_SECONDS,
     STOP_SECONDS,
     begin,
     end,
     first_line,
 )
+from processor.adapters.kafka.grouping import of_group
 from processor.domain.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -68,22 +67,16 @@ class KafkaMembership:
         self._progress = progress
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
-        self._settings: dict[str, Any] = {
-            "bootstrap_servers": address,
-            "client_id": CLIENT_ID,
-            "group_id": group,
-            "partition_assignment_strategy": (RangePartitionAssignor,),
-            "enable_auto_commit": False,
-            # Nothing is read through it: a position that were missing would be no loss.
-            "auto_offset_reset": "latest",
-            "session_timeout_ms": int(session_seconds * 1000),
-            "heartbeat_interval_ms": int(heartbeat_seconds * 1000),
-            "rebalance_timeout_ms": int(rebalance_seconds * 1000),
-            "max_poll_interval_ms": int(poll_seconds * 1000),
-            # A join waits as long as its slowest member; a time-out below that would repeat it.
-            "request_timeout_ms": int((rebalance_seconds + 30.0) * 1000),
-            "metadata_max_age_ms": 60_000,
-        }
+        self._settings = of_group(
+            address,
+            group,
+            session=session_seconds,
+            heartbeat=heartbeat_seconds,
+            rebalance=rebalance_seconds,
+            poll=poll_seconds,
+        )
+        # Nothing is read through it: a position that were missing would be no loss.
+        self._settings["auto_offset_reset"] = "latest"
         self._consumer: Any = None
         self._polling: asyncio.Task[None] | None = None
         self._assigned: frozenset[int] = frozenset()

@@ -17,17 +17,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from processor.adapters.kafka.connection import (
-    CLIENT_ID,
     START_SECONDS,
     STOP_SECONDS,
     begin,
     end,
     first_line,
 )
+from processor.adapters.kafka.grouping import of_group
 from processor.adapters.subscribing import Taken
 from processor.domain.errors import Unavailable
 from processor.ports.log import Place
@@ -69,23 +68,17 @@ class KafkaSource:
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
         self._on_close = on_close
-        self._settings: dict[str, Any] = {
-            "bootstrap_servers": address,
-            "client_id": CLIENT_ID,
-            "group_id": group,
-            "partition_assignment_strategy": (RangePartitionAssignor,),
-            "enable_auto_commit": False,
-            # A group that is new, or was away for too long, begins with all that the log holds.
-            "auto_offset_reset": "earliest",
-            "session_timeout_ms": int(session_seconds * 1000),
-            "heartbeat_interval_ms": int(min(HEARTBEAT_SECONDS, session_seconds / 6) * 1000),
-            "rebalance_timeout_ms": int(REBALANCE_SECONDS * 1000),
-            "max_poll_interval_ms": int(patience_seconds * 1000),
-            # A join waits as long as its slowest member; a time-out below that would repeat it.
-            "request_timeout_ms": int((REBALANCE_SECONDS + 30.0) * 1000),
-            "max_partition_fetch_bytes": FETCH_BYTES,
-            "metadata_max_age_ms": 60_000,
-        }
+        self._settings = of_group(
+            address,
+            group,
+            session=session_seconds,
+            heartbeat=min(HEARTBEAT_SECONDS, session_seconds / 6),
+            rebalance=REBALANCE_SECONDS,
+            poll=patience_seconds,
+        )
+        # A group that is new, or was away for too long, begins with all that the log holds.
+        self._settings["auto_offset_reset"] = "earliest"
+        self._settings["max_partition_fetch_bytes"] = FETCH_BYTES
         self._log = log.bind(group=group)
         self._consumer: Any = None
         self._fetching: asyncio.Task[Taken | None] | None = None
