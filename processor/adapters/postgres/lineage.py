@@ -2,8 +2,8 @@
 
 After a failover or a restore commits are gone that somebody has seen. Each new connection compares
 the system's identifier, the timeline and how far the log is written; on a change every older
-connection is closed before anything else happens, and the era is counted up: whoever keeps state
-that the database may have lost (positions, mailboxes) compares the era with the one he knows.
+connection is closed before anything else happens, the era is counted up, and whoever keeps state
+that the database may have lost (positions, mailboxes) is called, before the new one is asked.
 
 How far the log is written must be known as of now, not as of the last connection, which may be days
 old: a copy of yesterday that is restored is ahead of that.
