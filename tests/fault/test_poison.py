@@ -26,7 +26,7 @@ from processor.testing.virtual_time import in_virtual_time, play
 from projections.history import HistoryProjection
 from tests.blocking import blocking_calls_fail
 from tests.invariants import partition_of_entity
-from tests.poisoned import (
+from tests.poison_in_memory import (
     DEADLY,
     LEAVEN,
     Supervisor,

@@ -8,7 +8,7 @@ from processor.domain.job import State
 from processor.testing.naming import CODEC
 from processor.testing.operated import OperatedCluster
 from processor.testing.virtual_time import in_virtual_time
-from tests.poisoned import Supervisor, is_calm, poisoned_jobs, reason_of
+from tests.poison_in_memory import Supervisor, is_calm, poisoned_jobs, reason_of
 from tests.telemetry import Collected
 
 
