@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from tenacity import wait_fixed
@@ -99,6 +99,16 @@ async def died(cluster: OperatedCluster, job: JobId, generation: int = 1) -> Non
     await cluster.project()
 
 
+async def a_dead_letter(type_: str) -> tuple[Handlers, OperatedCluster, JobId, UUID]:
+    """A cluster whose one job has died, and been projected; what it died of is not mended yet."""
+    handlers = Handlers()
+    cluster = OperatedCluster(handlers.jobs)
+    job = cluster.submit(type_, "N1")
+    cluster.start()
+    await died(cluster, job)
+    return handlers, cluster, job, dead_letter_id(job, 1)
+
+
 @in_virtual_time
 async def test_a_replay_keeps_id_and_history_over_three_generations() -> None:
     handlers = Handlers()
@@ -134,13 +144,8 @@ async def test_a_replay_keeps_id_and_history_over_three_generations() -> None:
 async def test_two_operators_at_once_make_one_generation_and_the_second_hears_who_was_first() -> (
     None
 ):
-    handlers = Handlers()
-    cluster = OperatedCluster(handlers.jobs)
-    job = cluster.submit("skips", "N1")
-    cluster.start()
-    await died(cluster, job)
+    handlers, cluster, job, letter = await a_dead_letter("skips")
     handlers.mended = True
-    letter = dead_letter_id(job, 1)
     ada, bob = cluster.an_operator(), cluster.an_operator()
     first, second = await asyncio.gather(
         ada.replay(letter, "ada", "mended"), bob.replay(letter, "bob", "me too")
@@ -330,12 +335,7 @@ async def test_a_replay_of_long_ago_is_not_run_again_once_the_ledger_has_forgott
 
 @in_virtual_time
 async def test_a_discard_of_long_ago_is_no_generation_that_a_replay_starts() -> None:
-    handlers = Handlers()
-    cluster = OperatedCluster(handlers.jobs)
-    job = cluster.submit("skips", "N1")
-    cluster.start()
-    await died(cluster, job)
-    letter = dead_letter_id(job, 1)
+    handlers, cluster, job, letter = await a_dead_letter("skips")
     await cluster.operator.discard(letter, "ada", "not wanted")
     await cluster.settled()
     await cluster.project()
@@ -353,12 +353,7 @@ async def test_a_discard_of_long_ago_is_no_generation_that_a_replay_starts() -> 
 
 @in_virtual_time
 async def test_a_dead_letter_that_was_replayed_is_not_discarded() -> None:
-    handlers = Handlers()
-    cluster = OperatedCluster(handlers.jobs)
-    job = cluster.submit("skips", "N1")
-    cluster.start()
-    await died(cluster, job)
-    letter = dead_letter_id(job, 1)
+    _, cluster, job, letter = await a_dead_letter("skips")
     await cluster.operator.replay(letter, "ada", "mended")
     with pytest.raises(AlreadyFinished, match=f"{letter} was replayed by ada"):
         await cluster.operator.discard(letter, "bob", "why")
