@@ -54,6 +54,21 @@ def test_a_job_given_back_is_the_next_of_its_entity() -> None:
     assert boxes.take(2) == "first"
 
 
+def test_a_head_given_back_is_led_again() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    boxes.put(ANN, 0, 8, "urgent")
+    boxes.lead(ANN, 2, "head")
+    assert boxes.take(2) == "head"
+    boxes.give_back(ANN, 2, 9, "head", leads=True)
+    assert boxes.ready == [0, 0, 1, 0]
+    assert boxes.take(2) == "head"
+
+
+def test_of_an_entity_that_nobody_knows_nothing_is_withdrawn() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    assert boxes.withdraw(ANN) == []
+
+
 def test_a_job_given_back_waits_behind_a_head_that_came_meanwhile() -> None:
     boxes: Mailboxes[str] = Mailboxes()
     boxes.put(ANN, 2, 8, "first")
@@ -123,3 +138,56 @@ def test_what_waits_nowhere_cannot_be_removed() -> None:
     assert not boxes.remove(ANN, "strange")
     assert boxes.withdraw(ANN) == []
     boxes.free(ANN)
+
+
+def test_a_held_entity_sends_nothing_until_it_is_free() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    boxes.put(ANN, 2, 1, "behind")
+    boxes.hold(ANN)
+    assert boxes.ready == [0, 0, 0, 0]
+    boxes.free(ANN)
+    assert boxes.take(2) == "behind"
+
+
+def test_an_entity_that_is_set_aside_sends_not_even_its_head_until_it_resumes() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    boxes.lead(ANN, 2, "head")
+    boxes.set_aside(ANN)
+    assert boxes.ready == [0, 0, 0, 0]
+    boxes.resume(ANN)
+    boxes.resume(BOB)
+    assert boxes.take(2) == "head"
+
+
+def test_what_is_withdrawn_comes_in_order_and_the_first_few_stay() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    for place, job in enumerate("abc"):
+        boxes.put(ANN, 2, place, job)
+    boxes.put(ANN, 3, 3, "d")
+    assert boxes.withdraw(ANN, 2, keep=1) == ["b", "c"]
+    assert sorted(boxes.withdraw(ANN)) == ["a", "d"]
+    assert len(boxes) == 0
+
+
+def test_one_waiting_job_is_removed_a_head_as_well_and_what_does_not_wait_is_not() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    first, second, third, head = jobs = ("first", "second", "third", "head")
+    assert not boxes.remove(ANN, first)
+    assert not boxes.is_held(ANN)
+    boxes.put(ANN, 2, 0, first)
+    boxes.put(ANN, 2, 1, second)
+    boxes.put(ANN, 3, 2, third)
+    boxes.lead(ANN, 1, head)
+    assert boxes.is_held(ANN)
+    assert not boxes.is_out(ANN)
+    assert all(boxes.remove(ANN, job) for job in jobs[1:])
+    assert not boxes.remove(ANN, second)
+    boxes.free(ANN)
+    assert boxes.take(2) == first
+
+
+def test_a_head_is_dropped_with_the_rest_that_nobody_wants() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    boxes.lead(ANN, 2, "head")
+    assert boxes.drop(lambda _: True) == ["head"]
+    assert boxes.ready == [0, 0, 0, 0]
