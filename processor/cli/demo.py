@@ -31,10 +31,10 @@ def demo(
     from processor.cli.downloading import downloading
     from processor.cli.running import run
     from processor.demo.export import ALL
-    from processor.demo.place import stack
     from processor.demo.report import tell
     from processor.demo.running import demonstrate
     from processor.demo.working import Wanted
+    from processor.staging.place import stack
     from projections.timeline import describe
 
     began = time.monotonic()
@@ -46,7 +46,7 @@ def demo(
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False)
 
-    with downloading(console) as progress, stack(os.environ, say, progress) as settings:
+    with downloading(console) as progress, stack(os.environ, "demo", say, progress) as settings:
         report = run(demonstrate(settings, wanted, console, describe))
         tell(report, console)
     say(f"All of it took {time.monotonic() - began:.1f} s.")

@@ -17,16 +17,16 @@ from processor.adapters.postgres.faults import DRIVER_ERRORS
 from processor.bootstrap.migrating import migrate
 from processor.bootstrap.producing import connected
 from processor.demo import tables
-from processor.demo.children import Children
 from processor.demo.expectation import Expectation, differences, expect
 from processor.demo.export import rows
-from processor.demo.place import Place, made, variables
 from processor.demo.report import Report, Times
 from processor.demo.showing import showing
 from processor.demo.watching import Watch
 from processor.demo.working import Run, Wanted
 from processor.domain.errors import Unavailable
 from processor.settings import Settings
+from processor.staging.children import Children
+from processor.staging.place import Place, made, variables
 
 if TYPE_CHECKING:
     from processor.domain.ids import JobId
@@ -44,7 +44,7 @@ async def demonstrate(
     Every process that was started has ended then. Raises `ProcessorError` when the work stops.
     """
     expecting = asyncio.create_task(asyncio.to_thread(expect, rows(wanted.flights)))
-    async with made(settings) as place:
+    async with made(settings, "demo") as place:
         await migrate(place.settings)
         with _logs(console) as folder, _database_away():
             await place.connection.execute(tables.CREATE)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from processor.demo.children import Child, Children
 from processor.demo.export import rows
 from processor.demo.flights import submission
 from processor.demo.showing import Show, Standing
 from processor.demo.watching import Watch
 from processor.domain.errors import ProcessorError
+from processor.staging.children import Child, Children
 
 if TYPE_CHECKING:
     from processor.domain.ids import JobId

@@ -12,13 +12,13 @@ from uuid import uuid4
 import pytest
 from rich.console import Console
 
-from processor.demo.children import Child, Children
 from processor.demo.showing import Standing
 from processor.demo.watching import Watch
 from processor.demo.working import LETTER_SECONDS, STALL_SECONDS, Run, Wanted
 from processor.domain.errors import ProcessorError
 from processor.domain.ids import JobId
 from processor.domain.priority import LANES
+from processor.staging.children import Child, Children
 
 FLIGHTS = 90
 
@@ -47,7 +47,7 @@ SLEEP = "import time; time.sleep(1000)"
 class Sleepers(Children):
     """Starts processes that sleep, whatever is asked for."""
 
-    async def start(self, name: str, *arguments: str) -> Child:
+    async def start(self, name: str, *arguments: str, **changed: str) -> Child:
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", SLEEP)
         child = Child(name, process, self._folder / name)
         self._children.append(child)

@@ -1,4 +1,7 @@
-"""Where does a run of the demo take place: which broker, which database, under which name?"""
+"""Where does a run take place: on which broker, in which database, under which name?
+
+Runs of one kind, `demo` or `chaos`, clear away what earlier ones of it have left.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,14 @@ SESSION_SECONDS: Final = 6.0
 
 # Runs make and drop databases one after the other: the number of their advisory lock.
 _MAKING: Final = 0x64656D6F
-_RUN: Final = r"^demo-[0-9a-f]{8}$"
 
 
 @contextlib.contextmanager
 def stack(
-    environment: Mapping[str, str], say: Callable[[str], None], progress: Progress | None
+    environment: Mapping[str, str],
+    kind: str,
+    say: Callable[[str], None],
+    progress: Progress | None,
 ) -> Iterator[Settings]:
     """The stack that `JOBS_*` names, else the one `processor local` runs, else one of our own.
 
@@ -42,7 +47,7 @@ def stack(
     if not environment.get("JOBS_SESSION_TIMEOUT"):
         settings = replace(settings, session_timeout=SESSION_SECONDS)
     if not environment.get("JOBS_RELEASE"):
-        settings = replace(settings, release="demo")
+        settings = replace(settings, release=kind)
     if settings.kafka or settings.database:
         settings.need_kafka()
         settings.need_database()
@@ -77,19 +82,19 @@ class Place:
 
 
 @contextlib.asynccontextmanager
-async def made(settings: Settings) -> AsyncIterator[Place]:
+async def made(settings: Settings, kind: str) -> AsyncIterator[Place]:
     """A new namespace and database, dropping the databases and topics of earlier runs.
 
     The last run is kept so that its jobs can be asked for. Raises `ConfigurationError`.
     """
-    name = f"demo-{secrets.token_hex(4)}"
+    name = f"{kind}-{secrets.token_hex(4)}"
     database = _beside(settings.need_database(), name)
-    with _told():
+    with _told(kind):
         server = await asyncpg.connect(settings.need_database())
         try:
             # Held until we are connected, so that no other run takes ours for an abandoned one.
             await server.execute("SELECT pg_advisory_lock($1)", _MAKING)
-            gone = await _drop_earlier(server)
+            gone = await _drop_earlier(server, kind)
             await server.execute(f'CREATE DATABASE "{name}"')
             connection = await asyncpg.connect(database)
         finally:
@@ -103,19 +108,20 @@ async def made(settings: Settings) -> AsyncIterator[Place]:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _told(kind: str) -> Iterator[None]:
     try:
         yield
     except DRIVER_ERRORS as error:
         raise ConfigurationError(
-            f"the demo cannot make a database of its own where JOBS_DATABASE says: {error}"
+            f"the {kind} cannot make a database of its own where JOBS_DATABASE says: {error}"
         ) from error
 
 
-async def _drop_earlier(server: asyncpg.Connection[Any]) -> tuple[str, ...]:
+async def _drop_earlier(server: asyncpg.Connection[Any], kind: str) -> tuple[str, ...]:
     gone = []
-    for (name,) in await server.fetch("SELECT datname FROM pg_database WHERE datname ~ $1", _RUN):
-        # In use: another demo runs. Not ours to drop: another user's.
+    ours = f"^{kind}-[0-9a-f]{{8}}$"
+    for (name,) in await server.fetch("SELECT datname FROM pg_database WHERE datname ~ $1", ours):
+        # In use: another run goes on. Not ours to drop: another user's.
         with contextlib.suppress(asyncpg.ObjectInUseError, asyncpg.InsufficientPrivilegeError):
             await server.execute(f'DROP DATABASE "{name}"')
             gone.append(name)

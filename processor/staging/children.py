@@ -1,4 +1,4 @@
-"""How are the demo's processes started, watched, killed and stopped?"""
+"""How are the processes of a run started, watched, frozen, killed and stopped?"""
 
 from __future__ import annotations
 
@@ -28,12 +28,26 @@ class Child:
     process: asyncio.subprocess.Process
     output: Path
     killed: bool = False
-    """By the demo, on purpose."""
+    """By the run, on purpose."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
 
     @property
     def alive(self) -> bool:
         """Whether it still runs."""
         return self.process.returncode is None
+
+    def freeze(self) -> None:
+        """Hold it still (SIGSTOP); its connections stay open."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let it go on, whoever held it still; harmless where nobody did."""
+        if self.alive:
+            self.process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         """End it with SIGKILL: it gets no chance to say goodbye."""
@@ -47,6 +61,7 @@ class Child:
             return
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
+            self.wake()  # a frozen process would never hear of it
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self.process.wait()
@@ -70,29 +85,39 @@ class Child:
 
 
 class Children:
-    """The processes of one run; leaving ends them all, however it is left."""
+    """The processes of one run; leaving ends them all, however it is left.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    What they say goes to files in `folder`; `within` is the folder that they work in, else ours.
+    """
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], within: Path | None = None
+    ) -> None:
         self._folder = folder
         self._environment = environment
+        self._within = within
         self._children: list[Child] = []
 
-    async def start(self, name: str, *arguments: str) -> Child:
-        """Start `processor ARGUMENTS` as a process that also ends when this one dies."""
+    async def start(self, name: str, *arguments: str, **changed: str) -> Child:
+        """Start `processor ARGUMENTS` as a process that also ends when this one dies.
+
+        `changed` are variables of its environment alone.
+        """
         path = self._folder / f"{name.replace(' ', '-')}.log"
-        # A session of its own: Ctrl-C reaches the demo alone, which then stops them in order.
+        # A session of its own: Ctrl-C reaches this process alone, which then stops them in order.
         output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",
                 "-m",
-                "processor.demo.tethered",
+                "processor.staging.tethered",
                 *arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **self._environment},
+                cwd=self._within,
+                env={**os.environ, **self._environment, **changed},
                 start_new_session=True,
             )
         finally:

@@ -1,7 +1,7 @@
-"""How does a process of the demo end when the demo dies, however it dies?
+"""How does a process of a run end when the run dies, however it dies?
 
 It runs the command line that it is given with one thread beside it, which waits for its standard
-input to close: the demo holds the other end and never writes.
+input to close: whoever runs it holds the other end and never writes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 
 DRAIN_SECONDS = 10.0
-"""The stack dies with the demo, so a drain may have nothing left to wait for."""
+"""The stack may die with the run, so a drain may have nothing left to wait for."""
 
 
 def _follow() -> None:
