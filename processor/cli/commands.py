@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from processor.cli import dead_letters
+from processor.cli.bench import bench
 from processor.cli.cancel import cancel
 from processor.cli.demo import demo
 from processor.cli.hold import hold, release
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 _COMMANDS = (
     demo,
+    bench,
     local,
     migrate,
     worker,

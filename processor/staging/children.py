@@ -88,14 +88,21 @@ class Children:
     """The processes of one run; leaving ends them all, however it is left.
 
     What they say goes to files in `folder`; `within` is the folder that they work in, else ours.
+    `runs` is the module that each of them runs, and that runs the command line.
     """
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], within: Path | None = None
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        within: Path | None = None,
+        *,
+        runs: str = "processor.staging.tethered",
     ) -> None:
         self._folder = folder
         self._environment = environment
         self._within = within
+        self._runs = runs
         self._children: list[Child] = []
 
     async def start(self, name: str, *arguments: str, **changed: str) -> Child:
@@ -111,7 +118,7 @@ class Children:
                 sys.executable,
                 "-P",
                 "-m",
-                "processor.staging.tethered",
+                self._runs,
                 *arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,

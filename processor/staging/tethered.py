@@ -25,6 +25,11 @@ def _follow() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the command line of this process' arguments."""
     threading.Thread(target=_follow, daemon=True).start()
     runpy.run_module("processor", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""How fast is it, on this machine, with everything on?"""

@@ -1,0 +1,89 @@
+"""Which handlers do the benchmarks run?
+
+The application of the benchmarks, as anybody would write one. Each handler is a workload: another
+way of doing the same is another handler here and a line in the catalogue.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text, Uuid, insert
+from sqlalchemy.orm import DeclarativeBase
+
+from processor import Jobs, Request
+from processor.bench.work import INSERT, Errand, Workload
+
+jobs = Jobs()
+
+APPLICATION: Final = f"{__name__}:jobs"
+NOTHING: Final = Workload("bench.nothing", effects=False)
+RAW: Final = Workload("bench.raw")
+CORE: Final = Workload("bench.core")
+ORM: Final = Workload("bench.orm")
+CLOCK: Final = Workload("bench.clock", effects=False)
+
+
+EFFECT: Final = Table(
+    "effect",
+    MetaData(schema="bench"),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("job", Uuid, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+
+class Mapped(DeclarativeBase):
+    """The benchmarks' own objects."""
+
+
+class Effect(Mapped):
+    """What a job leaves behind."""
+
+    __table__ = EFFECT
+
+
+@jobs.handler(NOTHING.type)
+async def nothing(request: Request[Errand]) -> None:
+    """Do nothing, with a payload that was checked."""
+
+
+@jobs.handler(RAW.type)
+async def raw(request: Request[Errand]) -> None:
+    """Insert one row through asyncpg."""
+    errand = request.payload
+    connection = await request.connection()
+    await connection.execute(INSERT, request.job_id, request.entity, errand.number, errand.note)
+
+
+@jobs.handler(CORE.type)
+async def core(request: Request[Errand]) -> None:
+    """Insert one row through SQLAlchemy Core."""
+    session = await request.session()
+    await session.execute(insert(EFFECT), _values(request))
+
+
+@jobs.handler(ORM.type)
+async def orm(request: Request[Errand]) -> None:
+    """Insert one row as an object of SQLAlchemy's ORM."""
+    session = await request.session()
+    session.add(Effect(**_values(request)))
+
+
+@jobs.handler(CLOCK.type)
+async def clock(request: Request[Errand]) -> int:
+    """Tell how many nanoseconds ago it was submitted, by the clock of this machine."""
+    return time.time_ns() - request.payload.sent
+
+
+def _values(request: Request[Errand]) -> dict[str, object]:
+    errand = request.payload
+    return {
+        "job": request.job_id,
+        "entity": request.entity,
+        "number": errand.number,
+        "note": errand.note,
+    }

@@ -1,0 +1,87 @@
+"""How is an answer told, as a line and as JSON?"""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from processor.bench.question import Answer
+    from processor.settings import Settings
+
+SETTINGS: Final = ("partitions", "replication", "slots", "connections", "look_ahead")
+"""Those that the figures depend on."""
+
+
+def line(answer: Answer) -> str:
+    """The median of the rounds, the lowest and the highest; CPU and memory by process."""
+    wanted = answer.wanted
+    crew = f", {wanted.workers} workers" if wanted.workers > 1 else ""
+    figures = answer.median(lambda one: one.figures)
+    told = " · ".join(_figure(answer, unit, value) for unit, value in figures.items())
+    rounds = len(answer.rounds)
+    number = f"{wanted.jobs:,} jobs, {rounds} round{'s' * (rounds > 1)}"
+    parts = [f"{answer.question.name} ({answer.question.what}{crew}; {number}): {told}"]
+    if cpu := answer.median(lambda one: one.cpu):
+        whole = sum(cpu.values())
+        parts.append(f"CPU s/1,000 {whole:.3f}: " + _by_process(cpu, ".3f"))
+    if memory := answer.median(lambda one: one.memory):
+        parts.append("MiB: " + _by_process(memory, ",.0f"))
+    return " | ".join(parts)
+
+
+def as_json(answers: Sequence[Answer], settings: Settings) -> dict[str, Any]:
+    """Everything that was measured, and on what."""
+    return {
+        "machine": machine(),
+        "settings": {name: getattr(settings, name) for name in SETTINGS},
+        "answers": [_answer(one) for one in answers],
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "release": version("job-processor"),
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "name": answer.question.name,
+        "what": answer.question.what,
+        "jobs": answer.wanted.jobs,
+        "workers": answer.wanted.workers,
+        "median": answer.median(lambda one: one.figures),
+        "cpu_seconds_per_1000": answer.median(lambda one: one.cpu),
+        "memory_mib": answer.median(lambda one: one.memory),
+        "rounds": [
+            {
+                "jobs": one.jobs,
+                "figures": dict(one.figures),
+                "cpu_seconds_per_1000": dict(one.cpu),
+                "memory_mib": dict(one.memory),
+            }
+            for one in answer.rounds
+        ],
+    }
+
+
+def _figure(answer: Answer, unit: str, value: float) -> str:
+    low, high = answer.spread(unit)
+    return f"{_number(value)} {unit} ({_number(low)} to {_number(high)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"  # noqa: PLR2004 - four digits
+
+
+def _by_process(values: Mapping[str, float], form: str) -> str:
+    return " · ".join(f"{name} {value:{form}}" for name, value in values.items())

@@ -1,0 +1,98 @@
+"""What does `processor bench` do?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from processor.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from processor.bench.ground import Ground
+    from processor.bench.question import Answer, Question
+    from processor.bench.running import Manner
+
+
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which; all without one. `W2` are all that begin so.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Jobs of a round, instead of each one's own number.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="Rounds that are measured.")] = 2,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Where all of it goes as JSON.")
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where a CPU profile goes: a .svg, .json or .txt."),
+    ] = None,
+) -> None:
+    """Measure how fast it is, everything on: validation, history, metrics, sampled traces.
+
+    Uses the stack that JOBS_* names, else starts one that ends with the benchmark. Each round has
+    topics and a database of its own, gone afterwards.
+    """
+    from processor.cli.downloading import downloading
+    from processor.cli.running import run
+
+    try:
+        from processor.bench.catalogue import chosen
+        from processor.bench.ground import Ground, stack
+        from processor.bench.observed import observe
+        from processor.bench.profiling import format_of, sampler
+        from processor.bench.running import Manner
+        from processor.bench.showing import showing
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"a benchmark needs {missing.name}: pip install 'job-processor[bench]'"
+        ) from missing
+
+    questions = chosen(names or ())
+    if profile is not None:
+        sampler()
+        format_of(profile)
+    # A supervisor's SIGTERM ends everything in the same order as Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    observe()
+    folder = Path(tempfile.mkdtemp(prefix="processor-bench-logs-"))
+    manner = Manner(jobs, workers, repeat, profile)
+    try:
+        with (
+            showing() as show,
+            downloading(show.console) as progress,
+            stack(os.environ, show.say, progress) as settings,
+        ):
+            run(_ask(Ground(settings, folder, show), questions, manner, json))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _ask(
+    ground: Ground, questions: Sequence[Question], manner: Manner, file: Path | None
+) -> None:
+    from pydantic_core import to_json
+    from rich.console import Console
+
+    from processor.bench.running import answers
+    from processor.bench.telling import as_json, line
+
+    told: list[Answer] = []
+    console = Console()
+    async for answer in answers(ground, questions, manner):
+        told.append(answer)
+        console.print(line(answer), soft_wrap=True, highlight=False)
+        if file is not None:
+            text = to_json(as_json(told, ground.settings), indent=2)
+            await asyncio.to_thread(file.write_bytes, text + b"\n")
