@@ -18,12 +18,12 @@ from processor.adapters.postgres.faults import DRIVER_ERRORS
 from processor.bench.processes import Machine
 from processor.bench.work import EFFECTS
 from processor.bootstrap.migrating import migrate
-from processor.staging.children import Children
-from processor.staging.place import variables
 from processor.domain.errors import Unavailable
 from processor.local import account
 from processor.local.stack import running
 from processor.settings import Settings
+from processor.staging.children import Children
+from processor.staging.place import variables
 
 if TYPE_CHECKING:
     from processor.bench.showing import Show
