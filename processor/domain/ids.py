@@ -8,8 +8,11 @@ that ("ab", "c") and ("a", "bc") never meet. UUIDv5 and UUIDv7 are those of RFC 
 from __future__ import annotations
 
 from hashlib import blake2b, sha1
-from typing import Final, NewType
-from uuid import UUID
+from typing import TYPE_CHECKING, Final, NewType
+from uuid import UUID, SafeUUID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 JobId = NewType("JobId", UUID)
 
@@ -22,18 +25,32 @@ UNDECODABLE_NAMESPACE: Final = UUID("6f3e1bb8-3b0e-5d0c-9a3d-2a5c6f0b7a05")
 _VERSION_AND_VARIANT_MASK: Final = ~((0xF << 76) | (0x3 << 62))
 _RFC_VARIANT: Final = 0x2 << 62
 
+# The slots of UUID, set directly: three times as fast as UUID(int=…), which looks at each of its
+# six arguments, and there is an id or two for every submission made or read.
+_new: Final[Callable[[type[UUID]], UUID]] = object.__new__
+_set_int: Final[Callable[[UUID, int], None]] = vars(UUID)["int"].__set__
+_set_safety: Final[Callable[[UUID, SafeUUID], None]] = vars(UUID)["is_safe"].__set__
+_UNKNOWN: Final = SafeUUID.unknown
+
+
+def uuid_of(value: int) -> UUID:
+    """The id of 128 bits; the caller answers for its not being more."""
+    identity = _new(UUID)
+    _set_int(identity, value)
+    _set_safety(identity, _UNKNOWN)
+    return identity
+
 
 def uuid7(milliseconds: int, randomness: int) -> UUID:
     """A time-ordered id from a time since the epoch and 74 random bits."""
     value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | (randomness >> 62 & 0xFFF) << 64
-    value |= 0x7 << 76 | _RFC_VARIANT | randomness & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=value)
+    return uuid_of(value | 0x7 << 76 | _RFC_VARIANT | randomness & 0x3FFF_FFFF_FFFF_FFFF)
 
 
 def uuid5(namespace: UUID, name: bytes) -> UUID:
     """The id that a name has within a namespace; the standard library's takes text only."""
     digest = int.from_bytes(sha1(namespace.bytes + name, usedforsecurity=False).digest()[:16])
-    return UUID(int=digest & _VERSION_AND_VARIANT_MASK | 0x5 << 76 | _RFC_VARIANT)
+    return uuid_of(digest & _VERSION_AND_VARIANT_MASK | 0x5 << 76 | _RFC_VARIANT)
 
 
 def encode_name(*parts: str | int | bytes | None) -> bytes:

@@ -6,7 +6,7 @@ Times are microseconds since the epoch, UTC, in every domain value.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from processor.domain.ids import entity_key
 
@@ -26,6 +26,10 @@ class Caller:
     request_id: str | None = None
     ip: str | None = None
     user_agent: str | None = None
+
+
+NOBODY: Final = Caller()
+"""Of whom nothing is known: the one object for it, so that `is` finds nearly every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class SubmissionRecord:
     batch: UUID | None = None
     not_before: int | None = None
     attempts: int | None = None
-    caller: Caller = Caller()
+    caller: Caller = NOBODY
     trace: Trace | None = None
     parent: JobId | None = None
     replay: Replay | None = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from processor.domain.errors import Reject
 from processor.domain.ids import follow_up_of
 from processor.domain.limits import FOLLOW_UP_BYTES, FOLLOW_UPS
-from processor.domain.submission import Caller
+from processor.domain.submission import NOBODY
 from processor.runtime.submission import Unfit, payload_of, record_of
 
 if TYPE_CHECKING:
@@ -78,5 +78,5 @@ class FollowUps:
             entity=entity,
             parent=parent.job,
             tenant=parent.tenant if record.tenant is None else record.tenant,
-            caller=parent.caller if record.caller == Caller() else record.caller,
+            caller=parent.caller if record.caller == NOBODY else record.caller,
         )

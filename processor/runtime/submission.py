@@ -13,20 +13,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from processor.domain.drafts import submission as made
 from processor.domain.ids import JobId, job_of_dedupe_key, uuid7
 from processor.domain.limits import JSON_DEPTH, NAME_BYTES, PAYLOAD_BYTES, TEXT_BYTES
 from processor.domain.priority import Priority
-from processor.domain.submission import Caller, SubmissionRecord, Trace
+from processor.domain.submission import NOBODY, Caller, Trace
 from processor.runtime.json_text import NotJson, constant_in, deeper_than, json_text
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from processor.domain.submission import SubmissionRecord
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ATTEMPTS_AT_MOST: Final = 1_000
-
-_NOBODY: Final = Caller()
 
 
 class Unfit(ValueError):  # noqa: N818 - a sentence that becomes a SubmitError's
@@ -61,7 +62,7 @@ class Submission:
     not_before: datetime | None = None
     attempts: int | None = None
     tenant: str | None = None
-    caller: Caller = _NOBODY
+    caller: Caller = NOBODY
     trace: Trace | None = None
     """The trace it belongs to; the active one of OpenTelemetry where none is given."""
     id: JobId = field(default_factory=new_id)
@@ -99,20 +100,23 @@ def record_of(
 ) -> SubmissionRecord:
     """The record of a checked submission; `priority` and `trace` count where it has none itself."""
     not_before = submission.not_before
-    return SubmissionRecord(
-        job=submission.id,
-        type=submission.type,
-        payload=payload,
-        entity=str(submission.id) if submission.entity is None else submission.entity,
-        priority=priority if submission.priority is None else submission.priority,
-        submitted_at=submitted_at,
-        tenant=submission.tenant,
-        dedupe_key=submission.dedupe_key,
-        batch=batch,
-        not_before=None if not_before is None else (not_before - _EPOCH) // _MICROSECOND,
-        attempts=submission.attempts,
-        caller=submission.caller,
-        trace=trace if submission.trace is None else submission.trace,
+    return made(
+        submission.id,
+        submission.type,
+        payload,
+        str(submission.id) if submission.entity is None else submission.entity,
+        priority if submission.priority is None else submission.priority,
+        submitted_at,
+        1,
+        submission.tenant,
+        submission.dedupe_key,
+        batch,
+        None if not_before is None else (not_before - _EPOCH) // _MICROSECOND,
+        submission.attempts,
+        submission.caller,
+        trace if submission.trace is None else submission.trace,
+        None,
+        None,
     )
 
 
@@ -124,7 +128,7 @@ def _check_names(submission: Submission) -> None:
         _check_name("dedupe_key", submission.dedupe_key)
     if submission.tenant is not None:
         _check_name("tenant", submission.tenant)
-    if submission.caller is not _NOBODY:
+    if submission.caller is not NOBODY:
         _check_caller(submission.caller)
     if submission.trace is not None and not isinstance(submission.trace, Trace):
         raise Unfit("its trace is no Trace")

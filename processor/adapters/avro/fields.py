@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from processor.adapters.avro.identities import uuid_of
 from processor.domain.events import ErrorDetail, Reason
-from processor.domain.submission import Caller, Trace
+from processor.domain.submission import NOBODY, Caller, Trace
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -51,7 +51,7 @@ def trace_of(fields: dict[str, str] | None) -> Trace | None:
 
 def caller_fields(caller: Caller | None) -> dict[str, str | None] | None:
     """A caller's fields; one of whom nothing is known becomes a single byte."""
-    if caller is None or caller == Caller():
+    if caller is None or caller == NOBODY:
         return None
     return {
         "user": caller.user,

@@ -11,10 +11,9 @@ comparison, which wants the end of the record exactly.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import UUID
 
-from processor.adapters.avro.drafts import submission
 from processor.adapters.avro.identities import job_of, uuid_of
 from processor.adapters.avro.varints import (
     FIRST_VALUES,
@@ -27,16 +26,13 @@ from processor.adapters.avro.varints import (
     long_length,
     number,
 )
+from processor.domain.drafts import submission
 from processor.domain.priority import Priority
-from processor.domain.submission import Caller, SubmissionRecord, Trace
-
-if TYPE_CHECKING:
-    from processor.domain.submission import Replay
+from processor.domain.submission import NOBODY, Caller, SubmissionRecord, Trace
 
 MARK: Final = bytes.fromhex("c3014fd6e50c9413ebf2")
 UNUSUAL: Final = (IndexError, KeyError, ValueError, struct.error)
 
-_NOBODY: Final = Caller()
 _GENERATIONS: Final = {2 * generation: generation for generation in range(1, 64)}
 _PRIORITIES: Final = {2 * lane: lane for lane in Priority}
 _PAIRS_OF_TIME: Final = struct.Struct("<HHHH").unpack_from
@@ -63,7 +59,7 @@ def decode(value: bytes) -> SubmissionRecord:
     payload = value[start:end]
     batch, at = (None, end + 1) if not value[end] else _id(value, end)
     trace: Trace | None = None
-    caller = _NOBODY
+    caller = NOBODY
     dedupe_key: str | None = None
     if value[at:] != _NOTHING_MORE:
         trace, caller, dedupe_key = _rest(value, at)
@@ -92,7 +88,7 @@ def decode(value: bytes) -> SubmissionRecord:
 
 def _rest(value: bytes, at: int) -> tuple[Trace | None, Caller, str | None]:
     trace: Trace | None = None
-    caller = _NOBODY
+    caller = NOBODY
     kind = value[at]
     at += 1
     if kind == 2:  # noqa: PLR2004 - the second branch of the union
@@ -185,20 +181,19 @@ def encode(record: SubmissionRecord) -> bytes:
 
 def _encode_rest(record: SubmissionRecord) -> bytes:
     trace, caller, key = record.trace, record.caller, record.dedupe_key
-    unusual: tuple[int | UUID | Replay | None, ...] = (
-        record.not_before,
-        record.attempts,
-        record.parent,
-        record.replay,
-    )
-    if unusual != (None, None, None, None):
+    if (
+        record.not_before is not None
+        or record.attempts is not None
+        or record.parent is not None
+        or record.replay is not None
+    ):
         raise ValueError("not usual")
-    if trace is None and key is None and (caller is _NOBODY or caller == _NOBODY):
+    if trace is None and key is None and (caller is NOBODY or caller == NOBODY):
         return _NOTHING_MORE
     return b"".join(
         (
             b"\0" if trace is None else some_trace(trace),
-            b"\0" if caller == _NOBODY else _some_caller(caller),
+            b"\0" if caller == NOBODY else _some_caller(caller),
             b"\0" if key is None else some_text(key),
             _NOTHING_AFTER_KEY,
         )

@@ -17,7 +17,7 @@ from processor.adapters.avro.fields import (
 from processor.adapters.avro.identities import job_of, uuid_of
 from processor.domain.limits import NAME_BYTES
 from processor.domain.priority import Priority
-from processor.domain.submission import Caller, Replay, SubmissionRecord
+from processor.domain.submission import NOBODY, Replay, SubmissionRecord
 
 GENERATIONS: Final = 32_767
 """As many as the tables' smallint can number."""
@@ -66,7 +66,7 @@ def submission_of(fields: dict[str, Any]) -> SubmissionRecord:
         batch=optional_id(fields["batch"]),
         not_before=optional_moment(fields["not_before"]),
         attempts=_optional_count(fields["attempts"]),
-        caller=Caller() if caller is None else caller_of(caller),
+        caller=NOBODY if caller is None else caller_of(caller),
         trace=trace_of(fields["trace"]),
         parent=None if parent is None else job_of(parent),
         replay=_replay_of(fields["replay"]),

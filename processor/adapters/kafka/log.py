@@ -152,16 +152,16 @@ class KafkaLog:
                     call.answer(index, LogFailure(CLOSED))
                     continue
                 self._underway += size
-                self._enqueue(Queued(call, index, record, size))
+                self._queue(record.place).append(Queued(call, index, record, size))
 
-    def _enqueue(self, queued: Queued) -> None:
-        place = queued.record.place
+    def _queue(self, place: Place) -> deque[Queued]:
+        """What waits for a partition, which has a sender from now on."""
         queue = self._queues.get(place)
         if queue is None:
             queue = self._queues[place] = deque()
-        queue.append(queued)
         if place not in self._senders:
             self._senders[place] = asyncio.create_task(self._send(place, queue))
+        return queue
 
     async def _send(self, place: Place, queue: deque[Queued]) -> None:
         most = ANY_NUMBER
@@ -192,12 +192,10 @@ class KafkaLog:
         while queue and len(members) < most:
             queued = queue[0]
             if queued.call.over:
-                self._forget(queue.popleft())
+                self._forget(queue.popleft().size)
                 continue
-            record = queued.record
-            if not batch.append(
-                key=record.key, value=record.value, timestamp=None, headers=list(record.headers)
-            ):
+            _, key, value, headers = queued.record
+            if not batch.append(key=key, value=value, timestamp=None, headers=list(headers)):
                 break
             members.append(queue.popleft())
 
@@ -220,19 +218,19 @@ class KafkaLog:
         except Refused as reason:
             self._fail(members, str(reason))
         else:
-            for position, queued in enumerate(members):
-                queued.call.answer(queued.number, first + position)
-                self._forget(queued)
+            for offset, queued in enumerate(members, first):
+                queued.call.answer(queued.number, offset)
+            self._forget(sum(queued.size for queued in members))
         members.clear()
         return most
 
     def _fail(self, members: Iterable[Queued], why: str) -> None:
         for queued in members:
             queued.call.answer(queued.number, LogFailure(why))
-            self._forget(queued)
+            self._forget(queued.size)
 
-    def _forget(self, queued: Queued) -> None:
-        self._underway -= queued.size
+    def _forget(self, size: int) -> None:
+        self._underway -= size
         self._room.set()
 
 

@@ -1,8 +1,9 @@
-"""How is a submission made of values that were just read, without sixteen guarded assignments?
+"""How is a submission made of checked values, without sixteen guarded assignments?
 
 A frozen dataclass pays for each field twice when it is made. A draft has the same slots unguarded;
 once it is filled it becomes the frozen class, which Python allows between classes of one layout
-and refuses, loudly, between any others. Five times as fast; called for every record read.
+and refuses, loudly, between any others. Five times as fast; called for every submission made or
+read.
 """
 
 from __future__ import annotations
