@@ -114,33 +114,26 @@ class Server:
 
     async def stop(self) -> None:
         """End it cleanly, and after a while by force; stopping twice is legal."""
-        await self._end(self.program.end)
-
-    async def kill(self) -> None:
-        """End it as a power loss would."""
-        await self._end(signal.SIGKILL)
-
-    async def _end(self, how: signal.Signals) -> None:
         self.wanted = False
         if self.process is None:
             return
-        self._signal(how)
-        self._signal(signal.SIGCONT)  # a frozen process would never hear of it
-        try:
+        if self.alive():
+            self.process.send_signal(self.program.end)
+            family.send(self.process.pid, signal.SIGCONT)  # a frozen one would never hear of it
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await _ended(self.process)
-        except TimeoutError:
-            self._signal(signal.SIGKILL)
-            await _ended(self.process)
-        self.process = None
+        await self.kill()
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self.process is None or self.process.poll() is not None:
+    async def kill(self) -> None:
+        """End it as a power loss would, with all of its children."""
+        self.wanted = False
+        if self.process is None:
             return
-        if number in {signal.SIGKILL, signal.SIGCONT}:
-            family.send(self.process.pid, number)
-        else:
-            self.process.send_signal(number)
+        if self.alive():
+            await family.kill(self.process.pid)
+        await _ended(self.process)
+        self.process = None
 
     def _failure(self, what: str) -> StackError:
         code = None if self.process is None else self.process.poll()
