@@ -138,3 +138,7 @@ class Fault(Exception):  # noqa: N818 - the design's word
 
     What it interrupted is repeated without counting; a COMMIT it interrupted may have happened.
     """
+
+
+class Conflict(Fault):
+    """Somebody else held what was wanted: a deadlock, or a lock that was waited for too long."""

@@ -25,8 +25,8 @@ class Claim:
     """0 for a job that has no row in the waiting room."""
 
 
-class Transaction(Protocol):
-    """An open transaction that holds the entity's lock and has found the job unsettled."""
+class Share(Protocol):
+    """What a handler may have of an open transaction."""
 
     def connection(self) -> Any:  # noqa: ANN401 - an asyncpg connection, behind a proxy
         """The raw connection; every use after the handler returned raises `TransactionMisused`."""
@@ -35,6 +35,10 @@ class Transaction(Protocol):
     async def session(self) -> Any:  # noqa: ANN401 - an SQLAlchemy AsyncSession
         """A session in it; its commit() waits for ours, its rollback() fails the attempt."""
         ...
+
+
+class Transaction(Share, Protocol):
+    """An open transaction that holds the entity's lock and has found the job unsettled."""
 
     def fault(self, error: BaseException) -> Fault | None:
         """What an error that left the handler says of the infrastructure; None: it is an attempt's.

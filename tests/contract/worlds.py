@@ -10,12 +10,14 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from processor.adapters.memory.database import MemoryDatabase, Wait
+from processor.adapters.memory.groups import MemoryGroups
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.ownership import MemoryOwnership
 from processor.adapters.memory.suspects import MemorySuspects
 from processor.adapters.memory.transactions import MemoryTransactions
 from processor.adapters.memory.workers import MemoryWorkers
 from processor.adapters.postgres.cluster import Cluster
+from processor.adapters.postgres.groups import PREPARE_GROUPS, PostgresGroups
 from processor.adapters.postgres.ledger import PostgresLedger
 from processor.adapters.postgres.ownership import PostgresOwnership
 from processor.adapters.postgres.pool import SERVICE, Pool
@@ -24,10 +26,11 @@ from processor.adapters.postgres.transactions import PREPARE, PostgresTransactio
 from processor.adapters.postgres.workers import PostgresWorkers
 from processor.domain.ids import JobId
 from processor.domain.priority import Priority
+from processor.ports.groups import Group, Groups
 from processor.ports.ledger import Answer, Entry, Ledger, WaitingRow
 from processor.ports.ownership import Fence, Owner, Ownership, Workers
 from processor.ports.suspects import Suspects
-from processor.ports.transactions import Claim, Transaction, Transactions
+from processor.ports.transactions import Claim, Share, Transaction, Transactions
 
 PARTITIONS = 4
 _chance = random.Random(20)
@@ -79,6 +82,8 @@ class World(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def transactions(self) -> Transactions: ...
+    @property
+    def groups(self) -> Groups: ...
 
     async def record(
         self,
@@ -95,7 +100,7 @@ class World(Protocol):
 
     async def cancel(self, entry: Entry) -> Answer: ...
 
-    async def write(self, transaction: Transaction, key: str, value: int) -> None:
+    async def write(self, transaction: Share, key: str, value: int) -> None:
         """Write as a handler does."""
         ...
 
@@ -123,6 +128,13 @@ async def begun(world: World, claim: Claim) -> Transaction:
     return transaction
 
 
+async def a_group(world: World, *claims: Claim, savepoints: bool = True) -> Group:
+    """A group of jobs that may all run."""
+    group = await world.groups.begin(claims, savepoints=savepoints)
+    assert set(group.answers) == {Answer.DONE}, group.answers
+    return group
+
+
 async def waiting_row(world: World, job: JobId) -> WaitingRow:
     known = await world.ledger.look_up([0], [job], [])
     (row,) = known.waiting
@@ -139,6 +151,7 @@ class MemoryWorld:
         self.suspects = MemorySuspects(self.database)
         self.ledger = MemoryLedger(self.database)
         self.transactions = MemoryTransactions(self.database)
+        self.groups = MemoryGroups(self.database)
 
     async def record(
         self,
@@ -158,7 +171,7 @@ class MemoryWorld:
     async def cancel(self, entry: Entry) -> Answer:
         return self.database.cancel(entry)
 
-    async def write(self, transaction: Transaction, key: str, value: int) -> None:
+    async def write(self, transaction: Share, key: str, value: int) -> None:
         await transaction.connection().put(key, value)
 
     async def read(self, key: str) -> int | None:
@@ -191,6 +204,7 @@ class PostgresWorld:
         self.suspects = PostgresSuspects(self.service)
         self.ledger = PostgresLedger(self.service)
         self.transactions = PostgresTransactions(self.handlers, self.sessions)
+        self.groups = PostgresGroups(self.handlers, self.sessions)
 
     async def record(
         self,
@@ -246,7 +260,7 @@ class PostgresWorld:
             )
         return Answer(answer)
 
-    async def write(self, transaction: Transaction, key: str, value: int) -> None:
+    async def write(self, transaction: Share, key: str, value: int) -> None:
         await transaction.connection().execute(
             "INSERT INTO effect VALUES ($1, $2)"
             " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -273,7 +287,9 @@ async def in_postgres(
     """A worker's adapters over a migrated database; `handlers` go to its handlers' pool."""
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(Pool(url, 4, settings=SERVICE))
-        pool = await stack.enter_async_context(Pool(url, size, prepare=PREPARE, **handlers))
+        pool = await stack.enter_async_context(
+            Pool(url, size, prepare=PREPARE + ";" + PREPARE_GROUPS, **handlers)
+        )
         await Cluster(service).pin(PARTITIONS, "cluster", {})
         async with service.connection() as connection:
             await connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from processor.adapters.memory.step import Step, onward
@@ -10,7 +11,7 @@ from processor.domain.errors import TransactionMisused
 from processor.ports.ledger import Answer, Ending, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from processor.adapters.memory.database import MemoryDatabase
     from processor.ports.ledger import Entry
@@ -102,9 +103,16 @@ class MemoryConnection:
     steps are `transaction.put` and `transaction.get`.
     """
 
-    def __init__(self, database: MemoryDatabase, step: Step) -> None:
+    def __init__(
+        self,
+        database: MemoryDatabase,
+        step: Step,
+        before: Mapping[Hashable, object] = MappingProxyType({}),
+    ) -> None:
+        """`before`: what was written before in the same transaction."""
         self._database = database
         self._step = step
+        self._before = before
         self.written: dict[Hashable, object] = {}
         self.rolled_back = False
         self.is_open = True
@@ -123,7 +131,8 @@ class MemoryConnection:
         self._check()
         lost = await self._step("transaction.get")
         self._check()
-        value = self.written.get(key, self._database.values.get(key))
+        stands = self._before.get(key, self._database.values.get(key))
+        value = self.written.get(key, stands)
         if lost is not None:
             raise lost
         return value

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from processor.ports.ledger import Fault
+from processor.ports.ledger import Conflict, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,10 @@ _NOT_READY: Final = "55000"
 _STATES: Final = (
     "25006",  # read-only transaction: a standby, or a primary that was made one
     "40001",  # serialization failure
-    "40P01",  # deadlock
     _NOT_READY,  # recovery is in progress: a standby
+)
+_CONFLICTS: Final = (
+    "40P01",  # deadlock
     "55P03",  # lock_timeout
 )
 
@@ -70,7 +72,8 @@ def _first(error: BaseException, *kinds: type[BaseException]) -> Fault | None:
         if isinstance(cause, Fault):
             return cause
         if isinstance(cause, kinds) and _is_fault(cause):
-            return Fault(f"the database failed: {_sentence(cause)}")
+            kind = Conflict if getattr(cause, "sqlstate", None) in _CONFLICTS else Fault
+            return kind(f"the database failed: {_sentence(cause)}")
     return None
 
 
@@ -80,7 +83,7 @@ def _is_fault(error: BaseException) -> bool:
     if not isinstance(error, asyncpg.PostgresError):
         return True
     state = str(error.sqlstate or "")
-    return state.startswith(_CLASSES) or state in _STATES
+    return state.startswith(_CLASSES) or state in _STATES + _CONFLICTS
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

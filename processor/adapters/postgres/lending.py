@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from asyncpg.connresource import ConnectionResource
 
-from processor.adapters.postgres.statements import ending_in
+from processor.adapters.postgres.statements import ending_in, setting_in
 from processor.domain.errors import TransactionMisused
 
 if TYPE_CHECKING:
@@ -58,10 +58,12 @@ _TAKE_A_STATEMENT: Final = frozenset(
 class Gate:
     """Open while the handler runs."""
 
-    __slots__ = ("_is_open", "doubtful", "refused", "running", "touched")
+    __slots__ = ("_is_open", "_shared", "doubtful", "refused", "running", "touched")
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        """`shared`: other jobs come after this one in the same transaction."""
         self._is_open = True
+        self._shared = shared
         self.running = 0
         """Calls that have not come back."""
         self.doubtful = False
@@ -79,15 +81,27 @@ class Gate:
             )
 
     def check_statement(self, query: object) -> None:
-        """Raise `TransactionMisused`, now and at the end, for what would end the transaction."""
-        word = ending_in(query) if isinstance(query, str) else None
-        if word is not None:
-            self.refused = (
+        """Raise `TransactionMisused`, now and at the end, for what would end the transaction.
+
+        In a shared one also for a setting, which would be the next job's too.
+        """
+        if not isinstance(query, str):
+            return
+        if word := ending_in(query):
+            self._refuse(
                 f"the handler would have ended its job's transaction ({word}): nothing was sent."
                 " Leave COMMIT to the job; to undo everything raise an error, to undo a part use a"
                 " savepoint (session.begin_nested(), connection.transaction())"
             )
-            raise TransactionMisused(self.refused)
+        if self._shared and (word := setting_in(query)):
+            self._refuse(
+                f"the handler would have changed a setting ({word}) for the jobs after it, which"
+                ' share its transaction: nothing was sent. Declare it with transaction="own"'
+            )
+
+    def _refuse(self, sentence: str) -> None:
+        self.refused = sentence
+        raise TransactionMisused(sentence)
 
     def close(self) -> None:
         """Let nothing through from now on."""

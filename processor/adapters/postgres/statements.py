@@ -1,4 +1,4 @@
-"""Would what a handler sends end the transaction that it runs in?
+"""Would what a handler sends end the transaction that it runs in, or change it for others?
 
 A raw COMMIT would keep a handler's writes whatever becomes of its job, a raw ROLLBACK would drop
 them from a job that completes. So neither is sent. What no look at the text finds, the setting that
@@ -24,6 +24,9 @@ _HIDDEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 """Text, names, the beginning of a comment: nothing in them is a statement."""
+_MAY_SET: Final = re.compile(r"(?:^|[;/\n])\s*(?:set|reset|discard)\b|set_config", re.IGNORECASE)
+"""What no statement that changes a setting is without; an UPDATE in one line is."""
+_SETTING: Final = re.compile(r"(?:^|;)\s*(SET|RESET|DISCARD)\b|\b(SET_CONFIG)\s*\(")
 _COMMENT: Final = re.compile(r"/\*|\*/")
 _ROUTINE: Final = re.compile(r"\bBEGIN\s+ATOMIC\b")
 
@@ -37,6 +40,17 @@ def ending_in(query: str) -> str | None:
     endings = (_ending(statement.split()[:3]) for statement in bare.split(";"))
     found = next((word for word in endings if word is not None), None)
     return None if found == "END" and _ROUTINE.search(bare) else found
+
+
+def setting_in(query: str) -> str | None:
+    """The word by which a statement would change a setting; None where none would.
+
+    What a function does that a statement calls does not show.
+    """
+    if _MAY_SET.search(query) is None:
+        return None
+    found = _SETTING.search(_bare(query).upper())
+    return None if found is None else found[1] or found[2]
 
 
 def _ending(words: list[str]) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 
 from processor.adapters.postgres.faults import DRIVER_ERRORS, fault_of, fault_told_by, sqlstate_of
-from processor.adapters.postgres.lending import Gate, LentConnection
+from processor.adapters.postgres.loan import Loan
 from processor.adapters.postgres.sessions import SessionMaker
 from processor.domain.errors import TransactionMisused
 from processor.ports.ledger import Answer, Fault
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from processor.adapters.postgres.pool import Link, Pool
-    from processor.adapters.postgres.sessions import Opened, Sessions
+    from processor.adapters.postgres.sessions import Sessions
     from processor.ports.ledger import Entry
     from processor.ports.transactions import Claim
 
@@ -35,16 +35,16 @@ PREPARE jobs_end_v1 (uuid, integer, integer, integer, bigint, bytea) AS
 """
 """To be run once on each connection of the pool that `PostgresTransactions` is given."""
 
-_ENDED: Final = "JB001"
+ENDED: Final = "JB001"
 _SWALLOWED: Final = "25P02"
-_UNKNOWN_STATEMENT: Final = "26000"
-_SENTENCES: Final = {
-    _ENDED: "the handler ended its job's transaction (COMMIT or ROLLBACK): leave that to the job",
+UNKNOWN_STATEMENT: Final = "26000"
+SENTENCES: Final = {
+    ENDED: "the handler ended its job's transaction (COMMIT or ROLLBACK): leave that to the job",
     _SWALLOWED: "the handler went on after an SQL error, which had ended its transaction:"
     " let the error out, or use a savepoint (session.begin_nested(), connection.transaction())",
-    _UNKNOWN_STATEMENT: "the handler dropped the connection's prepared statements",
+    UNKNOWN_STATEMENT: "the handler dropped the connection's prepared statements",
 }
-_ROLLBACK_SECONDS: Final = 2.0
+ROLLBACK_SECONDS: Final = 2.0
 """How long a broken-off query may take to stop before its connection is terminated."""
 
 
@@ -85,27 +85,17 @@ class PostgresTransaction:
     def __init__(self, pool: Pool, link: Link, sessions: SessionMaker) -> None:
         self._pool = pool
         self._link: Link | None = link
-        self._sessions = sessions
-        self._gate = Gate()
-        self._lent: LentConnection | None = None
-        self._opened: Opened | None = None
-        self._sealed = False
+        self._loan = Loan(link, sessions)
         self._is_unfit = False
         """The connection is not as others need it."""
 
     def connection(self) -> Any:  # noqa: ANN401 - an asyncpg connection, behind the gate
         """The raw connection; every use after the handler returned raises `TransactionMisused`."""
-        self._gate.check()
-        if self._lent is None:
-            self._lent = LentConnection(self._held().raw, self._gate)
-        return self._lent
+        return self._loan.connection()
 
     async def session(self) -> AsyncSession:
         """The job's one session."""
-        self._gate.check()
-        if self._opened is None:
-            self._opened = await self._sessions.open(self._held(), self._gate)
-        return self._opened.session
+        return await self._loan.session()
 
     def fault(self, error: BaseException) -> Fault | None:
         """What an error that left the handler says of the infrastructure, if anything."""
@@ -117,19 +107,12 @@ class PostgresTransaction:
 
     async def seal(self) -> None:
         """Flush the session and revoke what the handler was given; raises what the flush raises."""
-        if self._sealed:
-            return
-        self._sealed = True
-        try:
-            if self._opened is not None and not self._opened.rolled_back:
-                await self._opened.flush()
-        finally:
-            self._gate.close()
+        await self._loan.seal()
 
     async def complete(self, entry: Entry) -> Answer:
         """Write the ledger row and commit."""
         try:
-            await self.seal()
+            await self._loan.seal()
             self._assert_whole()
             answer = await self._commit(entry)
         except BaseException:
@@ -140,14 +123,14 @@ class PostgresTransaction:
 
     async def rollback(self) -> None:
         """Undo everything and give the connection back; never raises, save when cancelled."""
-        self._gate.close()
+        self._loan.gate.close()
         if self._link is None:
             return
         raw = self._link.raw
         doubtful = True
         try:
-            await raw.execute("ROLLBACK; RESET ALL", timeout=_ROLLBACK_SECONDS)
-            doubtful = self._is_unfit or self._gate.running > 0
+            await raw.execute("ROLLBACK; RESET ALL", timeout=ROLLBACK_SECONDS)
+            doubtful = self._is_unfit or self._loan.gate.running > 0
         except DRIVER_ERRORS:
             pass  # terminated below
         finally:
@@ -155,20 +138,9 @@ class PostgresTransaction:
 
     def _assert_whole(self) -> None:
         """Raise what the handler, or the connection, did to the transaction before its end."""
-        link = self._held()
-        if link.raw.is_closed():
+        if self._held().raw.is_closed():
             raise self._lost()
-        if self._gate.refused is not None:
-            raise TransactionMisused(self._gate.refused)
-        if self._gate.running or self._gate.doubtful:
-            raise TransactionMisused(
-                "the handler returned while a query of its own was still running, or broken off"
-            )
-        if self._opened is not None and self._opened.rolled_back:
-            raise TransactionMisused(
-                "the handler rolled its session back: nothing of it is kept, so the job is not"
-                " complete; raise an error instead, or use session.begin_nested()"
-            )
+        self._loan.assert_whole()
 
     async def _commit(self, entry: Entry) -> Answer:
         text = (
@@ -185,8 +157,8 @@ class PostgresTransaction:
             return Answer.SETTLED
         except asyncpg.PostgresError as error:
             state = sqlstate_of(error)
-            self._is_unfit = state == _UNKNOWN_STATEMENT
-            sentence = _SENTENCES.get(state)
+            self._is_unfit = state == UNKNOWN_STATEMENT
+            sentence = SENTENCES.get(state)
             if sentence is not None:
                 raise TransactionMisused(sentence) from error
             raise fault_of(error) or error from error
@@ -196,7 +168,7 @@ class PostgresTransaction:
 
     def _broken(self, error: Exception) -> Exception:
         """An error of the driver's on a connection that is open."""
-        self._gate.doubtful = True
+        self._loan.gate.doubtful = True
         if isinstance(error, asyncpg.InterfaceError) and not isinstance(
             error, asyncpg.InternalClientError
         ):
@@ -213,7 +185,7 @@ class PostgresTransaction:
 
     def _idled(self) -> bool:
         """Whether the server may have ended the transaction because nothing came for so long."""
-        waited = asyncio.get_running_loop().time() - self._gate.touched
+        waited = asyncio.get_running_loop().time() - self._loan.gate.touched
         return waited >= self._pool.idle
 
     def _held(self) -> Link:
@@ -225,5 +197,4 @@ class PostgresTransaction:
         link, self._link = self._link, None
         if link is not None:
             self._pool.give_back(link, doubtful=doubtful)
-        if self._opened is not None:
-            self._opened.close()
+        self._loan.close()
