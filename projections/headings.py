@@ -8,6 +8,7 @@ are learnt by decoding the first value that bears them.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from processor.domain.outcome import Outcome
@@ -28,6 +29,14 @@ CONTINUED: Final = 0x80
 """A byte from here on is not a number's last."""
 LAST_SECOND: Final = 253_402_300_800 * 1_000_000
 """The end of the year 9999: a time beyond it is no time."""
+
+_USUAL: Final = struct.Struct("<BBBQB")
+"""Generation, timeline, events, time and the length of the end, as most outcomes have them."""
+_ENDS: Final = NAMED + _USUAL.size
+_NO_SHORT: Final = 0x81
+"""The bits of a byte that is not, alone, a number from 0 on."""
+_CONTINUES: Final = 0x8080808080808080
+_EIGHT: Final = 0x0080808080808080
 
 Kind = Literal["Outcome", "Live"]
 
@@ -79,24 +88,57 @@ class Headings:
         kind = self._journal.get(value[:MARKED])
         if kind is None:
             kind = self._learn(value)
+        if kind == "Outcome":
+            return usual_outcome(value) or any_outcome(value)
         job = value[MARKED:NAMED]
         generation, at = _number(value, NAMED, 1, SMALL)
-        if kind == "Live":
-            run, at = _number(value, at, 0, SMALL)
-            when, _ = _number(value, at, 0, LAST_SECOND)
-            return LiveHeading(job, generation, run, when)
-        timeline, at = _number(value, at, 0, 2**31)
-        upto, at = _number(value, at, 0, SMALL)
-        when, at = _number(value, at, 0, LAST_SECOND)
-        length, at = _number(value, at, 0, len(value) - at)
-        end = value[at : at + length].decode(errors="replace")
-        return OutcomeHeading(job, generation, timeline, upto, when, end)
+        run, at = _number(value, at, 0, SMALL)
+        when, _ = _number(value, at, 0, LAST_SECOND)
+        return LiveHeading(job, generation, run, when)
 
     def _learn(self, value: bytes) -> Kind:
         record = self._codec.decode_journal(value)
         kind: Kind = "Outcome" if isinstance(record, Outcome) else "Live"
         self._journal[value[:MARKED]] = kind
         return kind
+
+
+def usual_outcome(value: bytes) -> OutcomeHeading | None:
+    """What `any_outcome` reads, where each number has its usual bytes; None where one has not.
+
+    The time has eight bytes from 1988 to 3111: their groups of seven bits are pushed together in
+    three steps for all at once.
+    """
+    if len(value) < _USUAL.size + NAMED:
+        return None
+    generation, timeline, upto, time, length = _USUAL.unpack_from(value, NAMED)
+    if (generation | timeline | upto | length) & _NO_SHORT or not generation:
+        return None
+    end = _ENDS + (length >> 1)
+    if time & _CONTINUES != _EIGHT or time & 1 or end > len(value):
+        return None
+    time = time & 0x007F007F007F007F | time >> 1 & 0x3F803F803F803F80
+    time = time & 0x00003FFF00003FFF | time >> 2 & 0x0FFFC0000FFFC000
+    time = time & 0x0FFFFFFF | time >> 4 & 0xFFFFFFF0000000
+    return OutcomeHeading(
+        value[MARKED:NAMED],
+        generation >> 1,
+        timeline >> 1,
+        upto >> 1,
+        time >> 1,
+        value[_ENDS:end].decode(errors="replace"),
+    )
+
+
+def any_outcome(value: bytes) -> OutcomeHeading:
+    """An outcome's heading, number by number."""
+    generation, at = _number(value, NAMED, 1, SMALL)
+    timeline, at = _number(value, at, 0, 2**31)
+    upto, at = _number(value, at, 0, SMALL)
+    when, at = _number(value, at, 0, LAST_SECOND)
+    length, at = _number(value, at, 0, len(value) - at)
+    end = value[at : at + length].decode(errors="replace")
+    return OutcomeHeading(value[MARKED:NAMED], generation, timeline, upto, when, end)
 
 
 def _number(value: bytes, at: int, least: int, beyond: int) -> tuple[int, int]:

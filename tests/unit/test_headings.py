@@ -10,7 +10,15 @@ from processor.adapters.avro import AvroCodec
 from processor.domain.outcome import Outcome
 from processor.domain.status import Live
 from processor.ports.codec import Undecodable, UnknownSchema
-from projections.headings import MARKED, NAMED, Headings, LiveHeading, OutcomeHeading
+from projections.headings import (
+    MARKED,
+    NAMED,
+    Headings,
+    LiveHeading,
+    OutcomeHeading,
+    any_outcome,
+    usual_outcome,
+)
 from tests.projecting import (
     COMPLETED,
     FAILED,
@@ -110,3 +118,24 @@ def test_what_is_stored_by_its_heading_is_what_the_codec_reads() -> None:
     assert isinstance(decoded, Outcome)
     assert isinstance(found, OutcomeHeading)
     assert (found.job, found.upto) == (decoded.job.bytes, len(decoded.events))
+
+
+nearly_usual = st.builds(
+    lambda small, time, rest: bytes(NAMED) + bytes(small) + bytes(time) + rest,
+    st.tuples(*[st.sampled_from((0, 1, 2, 4, 6, 0x7E, 0x7F, 0x80, 0x82, 0xFF))] * 3),
+    st.tuples(*[st.integers(0x7E, 0xFF)] * 7, st.integers(0, 0x81)),
+    st.builds(lambda length, end: bytes([length]) + end, st.integers(0, 0xFF), st.binary()),
+)
+
+
+@given(nearly_usual | st.builds(bytes(NAMED).__add__, st.binary()))
+def test_an_outcome_read_at_once_is_the_one_read_number_by_number(value: bytes) -> None:
+    usual = usual_outcome(value)
+    if usual is not None:
+        assert usual == any_outcome(value)
+
+
+def test_the_usual_outcome_is_read_at_once() -> None:
+    value = CODEC.encode_outcome(outcome(CODEC, 1, started(1), COMPLETED))
+    assert usual_outcome(value) == any_outcome(value)
+    assert usual_outcome(value) is not None
