@@ -17,7 +17,7 @@ from pathlib import Path
 import asyncpg
 
 from processor.local import account, postgres
-from processor.local.ports import HOST, choose
+from processor.local.ports import HOST, reserved
 from processor.local.server import Program, Server, run
 
 BUFFERS = "64MB"
@@ -55,14 +55,14 @@ class Database:
         copy = [str(self.programs / "pg_basebackup"), "-D", str(place / "data"), "-R"]
         copy += ["-c", "fast", "-h", HOST, "-p", str(self.port), "-U", postgres.USER]
         await self._run(copy)
-        port = choose(_place(self.folder, "ports")).postgres
-        follows = self._program(place, port)
-        standby = Standby(self, Server(replace(follows, ready=READS_ONLY)), place, port)
-        await standby.server.start()
-        try:
-            yield standby
-        finally:
-            await standby.server.stop()
+        with reserved(place) as ports:
+            follows = self._program(place, ports.postgres)
+            server = Server(replace(follows, ready=READS_ONLY))
+            await server.start()
+            try:
+                yield Standby(self, server, place, ports.postgres)
+            finally:
+                await server.stop()
 
     async def copied(self) -> Path:
         """A copy of the data folder, as a volume's snapshot is."""
@@ -122,16 +122,16 @@ async def a_database() -> AsyncIterator[Database]:
     folder = _folder()
     who = account.unprivileged()
     place, programs = _place(folder, "first"), postgres.binaries(who)
-    port = choose(_place(folder, "ports")).postgres
-    program = postgres.server(folder, programs, place, who, port, BUFFERS)
-    database = Database(folder, programs, port, Server(program))
-    try:
-        await postgres.prepare(program, programs, place)
-        await database.server.start()
-        yield database
-    finally:
-        await database.server.kill()
-        account.forget(folder)
+    with reserved(place) as ports:
+        program = postgres.server(folder, programs, place, who, ports.postgres, BUFFERS)
+        database = Database(folder, programs, ports.postgres, Server(program))
+        try:
+            await postgres.prepare(program, programs, place)
+            await database.server.start()
+            yield database
+        finally:
+            await database.server.kill()
+            account.forget(folder)
 
 
 def _folder() -> Path:

@@ -13,7 +13,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from processor.local.ports import HOST, choose
+from processor.local.ports import HOST, reserved
 from processor.local.stack import Stack
 
 KAFKA_IMAGE = "apache/kafka:4.3.1"
@@ -39,7 +39,8 @@ def engine_missing() -> str | None:
 @contextlib.contextmanager
 def containers(folder: Path) -> Iterator[Stack]:
     """Both servers in containers, on ports of the loopback that were free."""
-    ports = choose(folder)
+    with reserved(folder) as ports:
+        pass  # an engine may refuse to publish a port that is held
     with _kafka(ports.kafka), _postgres(ports.postgres):
         yield Stack(
             folder, f"{HOST}:{ports.kafka}", f"postgresql://jobs@{HOST}:{ports.postgres}/jobs"

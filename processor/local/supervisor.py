@@ -21,7 +21,7 @@ from pathlib import Path
 from processor.domain.errors import ProcessorError
 from processor.local import java, kafka, postgres, state
 from processor.local.account import database_folder, unprivileged
-from processor.local.ports import HOST, choose
+from processor.local.ports import HOST, Ports, reserved
 from processor.local.server import Server
 
 WATCH_SECONDS = 0.2
@@ -61,11 +61,10 @@ class Servers:
 
 
 @contextlib.asynccontextmanager
-async def serving(plan: Plan) -> AsyncIterator[Servers]:
+async def serving(plan: Plan, ports: Ports) -> AsyncIterator[Servers]:
     """Both servers, ended on the way out however far they came."""
     folder, jars = Path(plan.folder), Path(plan.jars)
     account = unprivileged()
-    ports = choose(folder)
     place = database_folder(folder, account)
     programs = postgres.binaries(account)
     database = postgres.server(folder, programs, place, account, ports.postgres, plan.buffers)
@@ -109,11 +108,11 @@ async def obey(servers: Servers, orders: asyncio.Queue[str]) -> None:
         tell(done=order)
 
 
-async def supervise(plan: Plan) -> None:
+async def supervise(plan: Plan, ports: Ports) -> None:
     """Serve until the parent ends, a signal comes or a server is lost."""
     orders: asyncio.Queue[str] = asyncio.Queue()
     over = asyncio.create_task(_until_over(plan.parent, orders))
-    work = asyncio.create_task(_work(plan, orders))
+    work = asyncio.create_task(_work(plan, ports, orders))
     await asyncio.wait((over, work), return_when=asyncio.FIRST_COMPLETED)
     over.cancel()
     work.cancel()
@@ -121,8 +120,8 @@ async def supervise(plan: Plan) -> None:
         await work
 
 
-async def _work(plan: Plan, orders: asyncio.Queue[str]) -> None:
-    async with serving(plan) as servers:
+async def _work(plan: Plan, ports: Ports, orders: asyncio.Queue[str]) -> None:
+    async with serving(plan, ports) as servers:
         kafka_address, database = servers.addresses
         tell(ready={"kafka": kafka_address, "database": database})
         aside = asyncio.create_task(java.remember_classes(servers.folder, Path(plan.jars)))
@@ -173,9 +172,11 @@ def main() -> int:
     """Supervise what the one argument describes."""
     plan = Plan(**json.loads(sys.argv[1]))
     try:
-        with state.hold(Path(plan.folder)):
-            state.clear(Path(plan.folder))  # what a supervisor that was killed has left
-            asyncio.run(supervise(plan))
+        folder = Path(plan.folder)
+        with state.hold(folder):
+            state.clear(folder)  # what a supervisor that was killed has left
+            with reserved(folder) as ports:
+                asyncio.run(supervise(plan, ports))
     except ProcessorError as error:
         tell(failed=str(error), kind=type(error).__name__)
         return 1
