@@ -84,6 +84,8 @@ def server(
         ready=b"database system is ready to accept connections",
         end=signal.SIGINT,  # "fast": connections are cut, nothing is lost
         account=account,
+        # After a kill -9 of the supervisor: a backend at work hears of it when it has done.
+        unended=(b'lock file "postmaster.pid" already exists', b"pre-existing shared memory block"),
     )
 
 

@@ -25,6 +25,7 @@ from processor.local.account import Account
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 GLANCE = 0.02
+AGAIN = 0.2
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of linux/prctl.h."""
 
@@ -48,6 +49,8 @@ class Program:
     end: signal.Signals
     """The signal on which it ends cleanly."""
     account: Account | None = None
+    unended: Sequence[bytes] = ()
+    """What its log says while something of its former life still runs: it is then tried again."""
 
     def spawn(self, output: IO[bytes] | int, entered: int = subprocess.DEVNULL) -> Spawned:
         """The process, not waited for."""
@@ -89,20 +92,26 @@ class Server:
         log = self.program.log
         if log.exists():
             log.replace(log.with_suffix(".before.log"))
-        with log.open("wb") as output:
-            self.process = self.program.spawn(output)
         async with _deadline(START_SECONDS, self._failure("was not ready in time")):
-            with log.open("rb") as said:
-                await self._ready(said)
+            while not await self._serves(log):  # noqa: ASYNC110 - no event tells its end
+                await asyncio.sleep(AGAIN)
         self.wanted = True
 
-    async def _ready(self, said: IO[bytes]) -> None:
-        heard = b""
-        while self.program.ready not in heard:
-            if not self.alive():
-                raise self._failure("did not start")
-            await asyncio.sleep(GLANCE)
-            heard = heard[-len(self.program.ready) :] + said.read()
+    async def _serves(self, log: Path) -> bool:
+        """Spawn it and wait until it serves; False when its former life is not over yet."""
+        with log.open("wb") as output:
+            self.process = self.program.spawn(output)
+        with log.open("rb") as said:
+            heard = b""
+            while self.program.ready not in heard:
+                ended = not self.alive()
+                heard += said.read()
+                if ended and any(words in heard for words in self.program.unended):
+                    return False
+                if ended:
+                    raise self._failure("did not start")
+                await asyncio.sleep(GLANCE)
+        return True
 
     def alive(self) -> bool:
         """Whether the process runs."""

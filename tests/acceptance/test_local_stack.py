@@ -42,6 +42,9 @@ with running(Path(sys.argv[1]), heap="256m", buffers="32MB") as local:
     sys.stdin.read()
 """
 
+WORK = "SELECT count(*) FROM generate_series(1, 3000000)"
+WORKS = f"SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = '{WORK}'"
+
 COMMAND = "import typer; from processor.cli.local import local; typer.run(local)"
 
 
@@ -88,6 +91,12 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return members + [child for member in members for child in member.children(recursive=True)]
 
 
+def servers(local: LocalStack) -> list[psutil.Process]:
+    """Both, with all their children."""
+    members = [psutil.Process(pid) for pid in local.processes().values()]
+    return members + [child for member in members for child in member.children()]
+
+
 def left(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that still run when there was time enough to end."""
     return psutil.wait_procs(processes, timeout=LIMIT)[1]
@@ -126,8 +135,7 @@ def test_a_stack_is_found_while_it_runs_and_keeps_its_data_and_its_ports(folder:
         with pytest.raises(ConfigurationError, match=f"process {local.supervisor}"), small(folder):
             pass
         asyncio.run(remember(first, "kept"))
-        members = [psutil.Process(pid) for pid in local.processes().values()]
-        members += [child for member in members for child in member.children()]
+        members = servers(local)
         assert len(members) > 2
     assert not [member for member in members if member.is_running()]
     assert find(folder) is None
@@ -145,15 +153,25 @@ def test_kill_9_of_the_parent_leaves_nothing_running(folder: Path) -> None:
 
 
 @on_linux
-def test_kill_9_of_the_supervisor_leaves_nothing_running(folder: Path) -> None:
+async def test_kill_9_of_the_supervisor_leaves_nothing_running_and_the_next_takes_its_place(
+    folder: Path,
+) -> None:
     with small(folder) as local:
-        members = [psutil.Process(pid) for pid in local.processes().values()]
-        members += [child for member in members for child in member.children()]
+        first, members = local.stack, servers(local)
+        busy, watching = [await asyncpg.connect(first.database) for _ in range(2)]
+        working = asyncio.create_task(busy.execute(WORK))
+        while not await watching.fetchval(WORKS):
+            pass
         os.kill(local.supervisor, signal.SIGKILL)
-        assert not left(members)
-        assert find(folder) is None
         with pytest.raises(StackError, match="the supervisor of the embedded stack has ended"):
             local.wait()
+        assert find(folder) is None
+        with small(folder) as again:
+            assert again.stack == first
+            assert not left(members)
+        await working  # only a backend that works does not hear of it at once
+        busy.terminate()
+        watching.terminate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
