@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from processor.bench.application import CORE, NOTHING, ORM, RAW
 from processor.bench.draining import drain
+from processor.bench.flooding import flood
+from processor.bench.latency import wait
+from processor.bench.pipelining import pipeline
 from processor.bench.projecting import project
 from processor.bench.question import Question
+from processor.bench.rebuilding import rebuild
+from processor.bench.submitting import submit_many
 from processor.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,26 +27,50 @@ QUESTIONS: Final = (
     Question("W2.raw", "one INSERT, asyncpg", 30_000, partial(drain, workload=RAW)),
     Question("W2.core", "one INSERT, SQLAlchemy Core", 20_000, partial(drain, workload=CORE)),
     Question("W2.orm", "one INSERT, SQLAlchemy ORM", 10_000, partial(drain, workload=ORM)),
+    Question("W3", "idle latency, 50 jobs a second", 1_000, wait, warm=100),
+    Question("W4", "20 critical a second over a flood", 500_000, partial(flood, workload=NOTHING)),
+    Question(
+        "W4.raw",
+        "20 critical a second over a flood of INSERTs",
+        60_000,
+        partial(flood, workload=RAW),
+    ),
+    Question("W5", "submit many", 200_000, submit_many, warm=50_000),
+    Question(
+        "pipeline",
+        "no database, until the history is complete",
+        100_000,
+        partial(pipeline, workload=NOTHING),
+        warm=20_000,
+    ),
+    Question(
+        "pipeline.raw",
+        "one INSERT, until the history is complete",
+        30_000,
+        partial(pipeline, workload=RAW),
+    ),
     Question("projector", "the projector alone", 200_000, project, warm=20_000),
+    Question("rebuild", "the history of so many jobs", 1_000_000, rebuild, warm=20_000),
 )
 
 
 def chosen(names: Sequence[str]) -> list[Question]:
-    """The questions of these names, all without one; `W2` are all that begin so.
+    """The questions of these names, all without one; `W2` is no name, so it is all of `W2.…`.
 
-    Raises `ConfigurationError` for a name that is none.
+    Raises `ConfigurationError` for a name of none.
     """
+    if not names:
+        return list(QUESTIONS)
+    found: list[Question] = []
     for name in names:
-        if not any(_meant(question, name) for question in QUESTIONS):
+        meant = _meant(name.lower())
+        if not meant:
             known = ", ".join(question.name for question in QUESTIONS)
             raise ConfigurationError(f"{name!r} is no benchmark; there are {known}")
-    return [
-        question
-        for question in QUESTIONS
-        if not names or any(_meant(question, name) for name in names)
-    ]
+        found += [question for question in meant if question not in found]
+    return found
 
 
-def _meant(question: Question, name: str) -> bool:
-    whole, given = question.name.lower(), name.lower()
-    return whole == given or whole.startswith(f"{given}.")
+def _meant(name: str) -> list[Question]:
+    exactly = [question for question in QUESTIONS if question.name.lower() == name]
+    return exactly or [one for one in QUESTIONS if one.name.lower().startswith(f"{name}.")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from processor.bench.application import APPLICATION
 from processor.bench.journal import Journal
-from processor.bench.processes import per_thousand
+from processor.bench.metering import Meter
 from processor.bench.profiling import profiled
 from processor.bench.question import Round
 from processor.bench.watching import DONE, OWNERS, assert_worked, counting, until
@@ -31,34 +31,37 @@ async def drain(ground: Ground, wanted: Wanted, workload: Workload) -> Round:
     """One round of one workload."""
     async with ground.place() as place, await Journal.of(place.settings) as journal:
         await submit(ground, place, workload, wanted.jobs)
-        workers = [
-            await place.children.start(f"worker {number + 1}", "worker", APPLICATION)
-            for number in range(wanted.workers)
-        ]
-        ids = [worker.process.pid for worker in workers]
-        family = place.machine.with_children(worker=ids)
+        workers = await start(place, wanted.workers)
         await until(ground, place, "waiting for the first", journal.count, 1)
         if wanted.workers > 1:
             owners = counting(place.connection, OWNERS)
             await until(ground, place, "waiting for all workers", owners, wanted.workers)
-        before, since, already = family.spent(), time.time(), await journal.count()
-        async with profiled(ids[0], wanted.profile):
-            await until(ground, place, "working", journal.count, wanted.jobs)
-            done = counting(place.connection, DONE)
-            await until(ground, place, "working", done, wanted.jobs)
-        spent, memory = family.spent(), family.memory()
+        meter, since = Meter(place.machine.beside(worker=workers)), time.time()
+        already = await journal.count()
+        async with profiled(workers[0], wanted.profile):
+            await worked(ground, place, journal, wanted.jobs)
+        taken = meter.read()
         await assert_worked(place, wanted.jobs, effects=workload.effects)
-        over = await journal.last_append()
+        counted, lasted = wanted.jobs - already, await journal.last_append() - since
         if wanted.workers == 1:
-            since, counted = await journal.first_start(), wanted.jobs
-        else:
-            counted = wanted.jobs - already
-        return Round(
-            wanted.jobs,
-            {RATE: counted / (over - since)},
-            per_thousand(before, spent, wanted.jobs - already),
-            memory,
-        )
+            counted, lasted = wanted.jobs, await journal.lasted()
+        figures = {RATE: counted / lasted}
+        return Round.of(wanted.jobs, figures, taken, wanted.jobs - already)
+
+
+async def start(place: Place, workers: int) -> list[int]:
+    """Start worker processes; their ids."""
+    return [
+        (await place.children.start(f"worker {number + 1}", "worker", APPLICATION)).pid
+        for number in range(workers)
+    ]
+
+
+async def worked(ground: Ground, place: Place, journal: Journal, jobs: int) -> None:
+    """Wait until so many outcomes stand in the journal and every record is done."""
+    await until(ground, place, "working", journal.count, jobs)
+    # Copies are counted above; the positions know better, but are written four times a second.
+    await until(ground, place, "working", counting(place.connection, DONE), jobs)
 
 
 async def submit(ground: Ground, place: Place, workload: Workload, jobs: int) -> None:

@@ -17,8 +17,6 @@ from processor.domain.outcome import Outcome
 from processor.ports.log import Place
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from processor.ports.log import LogRecord
     from processor.settings import Settings
 
@@ -53,12 +51,16 @@ class Journal:
         bounds = await self._reader.bounds(self._places)
         return sum(end for _, end in bounds.values())
 
+    async def lasted(self) -> float:
+        """Seconds from the first start to the last outcome."""
+        return await self.last_append() - await self.first_start()
+
     async def first_start(self) -> float:
         """When the first job started, in seconds since the epoch."""
         starts = [
             event.at
             for records in (await self._read(0, FIRST)).values()
-            for outcome in map(self.outcome, records)
+            for outcome in map(self._outcome, records)
             if outcome is not None
             for event in outcome.events[:1]
             if isinstance(event, Started)
@@ -70,24 +72,7 @@ class Journal:
         found = await self._read(-1, 1)
         return max(records[-1].timestamp for records in found.values()) / 1e3
 
-    async def outcomes(self) -> AsyncIterator[Outcome]:
-        """Every outcome, copies too."""
-        bounds = await self._reader.bounds(self._places)
-        left = sum(end - start for start, end in bounds.values())
-        for place, (start, _) in bounds.items():
-            self._reader.place(place, start)
-        try:
-            while left > 0:
-                for records in (await self._fetch()).values():
-                    left -= len(records)
-                    for record in records:
-                        if (outcome := self.outcome(record)) is not None:
-                            yield outcome
-        finally:
-            for place in self._places:
-                self._reader.leave(place)
-
-    def outcome(self, record: LogRecord) -> Outcome | None:
+    def _outcome(self, record: LogRecord) -> Outcome | None:
         """What a record holds; None where it is an ephemeral one."""
         found = self._codec.decode_journal(record.value or b"")
         return found if isinstance(found, Outcome) else None

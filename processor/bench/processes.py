@@ -29,7 +29,7 @@ class Machine:
         found = {"Postgres": _postmaster(backend), "broker": _listening(settings.need_kafka())}
         return cls({name: process for name, process in found.items() if process is not None})
 
-    def with_children(self, **others: Iterable[int]) -> Family:
+    def beside(self, **others: Iterable[int]) -> Family:
         """The servers and other processes, by name."""
         return Family(
             {name: [one] for name, one in self.servers.items()}
@@ -53,13 +53,6 @@ class Family:
             name: sum(_memory(one) for root in roots for one in _tree(root)) / MEBIBYTE
             for name, roots in self._roots.items()
         }
-
-
-def per_thousand(
-    before: Mapping[str, float], after: Mapping[str, float], jobs: int
-) -> dict[str, float]:
-    """CPU seconds for 1,000 jobs, by process."""
-    return {name: (after[name] - before[name]) / max(jobs, 1) * 1000 for name in before}
 
 
 def _tree(root: psutil.Process) -> list[psutil.Process]:

@@ -19,7 +19,7 @@ from processor.adapters.avro import AvroCodec
 from processor.adapters.kafka.log import KafkaLog
 from processor.bench.application import NOTHING
 from processor.bench.draining import RATE
-from processor.bench.processes import per_thousand
+from processor.bench.metering import Meter
 from processor.bench.profiling import profiled
 from processor.bench.question import Round
 from processor.bench.watching import PROJECTED, counting, until
@@ -47,22 +47,16 @@ async def project(ground: Ground, wanted: Wanted) -> Round:
     """One round."""
     async with ground.place() as place:
         await lay_out(ground, place, wanted.jobs)
-        projector = (await place.children.start("projector", "projector")).process.pid
-        family = place.machine.with_children(projector=[projector])
+        projector = (await place.children.start("projector", "projector")).pid
         look = counting(place.connection, PROJECTED)
         already = await until(ground, place, "waiting for the first", look, 1, seconds=0.005)
-        before, since = family.spent(), time.perf_counter()
+        meter = Meter(place.machine.beside(projector=[projector]))
         async with profiled(projector, wanted.profile):
             records = EACH * wanted.jobs
             await until(ground, place, "projecting", look, records, seconds=0.01)
-            lasted, spent = time.perf_counter() - since, family.spent()
-        jobs = (records - already) / EACH
-        return Round(
-            wanted.jobs,
-            {RATE: jobs / lasted},
-            per_thousand(before, spent, round(jobs)),
-            family.memory(),
-        )
+            taken = meter.read()
+        counted = (records - already) / EACH
+        return Round.of(wanted.jobs, {RATE: counted / taken.seconds}, taken, counted)
 
 
 async def lay_out(ground: Ground, place: Place, jobs: int) -> None:

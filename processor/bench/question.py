@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from processor.bench.ground import Ground
+    from processor.bench.metering import Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,14 @@ class Round:
     """CPU seconds for 1,000 jobs, by process."""
     memory: Mapping[str, float] = field(default_factory=dict)
     """MiB when the work was over, by process."""
+    others: float = 0.0
+    """Cores that were busy with anything else; beside a busy one a figure says nothing."""
+
+    @classmethod
+    def of(cls, jobs: int, figures: Mapping[str, float], taken: Taken, counted: float) -> Self:
+        """With what was taken for `counted` of the jobs."""
+        cpu, memory = taken.per_thousand(counted), taken.memory
+        return cls(jobs, figures, cpu, memory, taken.others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SETTINGS: Final = ("partitions", "replication", "slots", "connections", "look_ahead")
 """Those that the figures depend on."""
+QUIET: Final = 0.15
+"""Cores; as much as looking on takes."""
 
 
 def line(answer: Answer) -> str:
@@ -31,6 +33,8 @@ def line(answer: Answer) -> str:
         parts.append(f"CPU s/1,000 {whole:.3f}: " + _by_process(cpu, ".3f"))
     if memory := answer.median(lambda one: one.memory):
         parts.append("MiB: " + _by_process(memory, ",.0f"))
+    if (others := max(one.others for one in answer.rounds)) > QUIET:
+        parts.append(f"not alone: others took up to {others:.1f} cores")
     return " | ".join(parts)
 
 
@@ -68,6 +72,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
                 "figures": dict(one.figures),
                 "cpu_seconds_per_1000": dict(one.cpu),
                 "memory_mib": dict(one.memory),
+                "others_cores": one.others,
             }
             for one in answer.rounds
         ],

@@ -20,6 +20,9 @@ STALL_SECONDS: Final = 60.0
 DONE: Final = "SELECT sum(critical + high + normal + low)::bigint FROM jobs.ownership"
 PROJECTED: Final = "SELECT sum(next)::bigint FROM jobs.checkpoint WHERE projection = 'history'"
 OWNERS: Final = "SELECT count(DISTINCT worker) FROM jobs.ownership WHERE NOT released"
+OWNED: Final = "SELECT count(*) FROM jobs.ownership WHERE NOT released"
+PROJECTING: Final = "SELECT count(*) FROM jobs.checkpoint WHERE projection = 'history'"
+HISTORIES: Final = "SELECT count(DISTINCT job) FROM jobs.history WHERE ended_at IS NOT NULL"
 COMPLETE: Final = "SELECT count(*) FROM jobs.ledger WHERE outcome = 'c'"
 EFFECTS: Final = "SELECT count(*), count(DISTINCT job) FROM bench.effect"
 
