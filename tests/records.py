@@ -16,7 +16,7 @@ from processor.domain.events import (
     Unknown,
 )
 from processor.domain.ids import JobId
-from processor.domain.outcome import Outcome
+from processor.domain.outcome import Outcome, Success
 from processor.domain.priority import Priority
 from processor.domain.status import Live
 from processor.domain.submission import Caller, Replay, SubmissionRecord, Trace
@@ -102,6 +102,8 @@ events = st.one_of(
 
 
 small = st.integers(0, 8191)
+recent = st.integers(2**48, 2**54 - 1)
+"""Times of eight bytes."""
 usual_traces = st.builds(Trace, names, names)
 usual_started = st.builds(
     Started, times, small, small, names, names, small, lanes, st.none() | usual_traces
@@ -140,10 +142,40 @@ outcomes = _outcomes(
     st.none() | blobs,
     st.lists(blobs, max_size=3).map(tuple),
 )
-nearly_usual_outcomes = _outcomes(
-    usual_events, small, st.none() | blobs, st.lists(blobs, max_size=2).map(tuple)
-)
 usual_outcomes = _outcomes(usual_events, small, st.none(), st.just(()))
+
+successes = st.builds(
+    Success,
+    record=submissions | usual_submissions,
+    timeline=small | counts,
+    lane=lanes,
+    partition=small,
+    offset=offsets,
+    worker=names,
+    release=names,
+    started_at=times,
+    attempt=small | counts,
+    run=small,
+    trace=st.none() | traces,
+    completed_at=times,
+    result=blobs,
+)
+usual_successes = st.builds(
+    Success,
+    record=usual_submissions,
+    timeline=small,
+    lane=lanes,
+    partition=small,
+    offset=offsets,
+    worker=names,
+    release=names,
+    started_at=recent,
+    attempt=small,
+    run=small,
+    trace=st.none() | usual_traces,
+    completed_at=recent,
+    result=blobs,
+)
 
 lives = st.builds(
     Live,

@@ -163,7 +163,7 @@ def decide(command: Command, job: Job) -> Durable:
 def _event_of(command: Command, job: Job) -> Durable:
     match command:
         case Start(at, worker, release, partition, counted, trace):
-            attempt = job.attempt + 1 if counted or job.attempt == 0 else job.attempt
+            attempt = next_attempt(job.attempt, counted=counted)
             return Started(at, attempt, job.run + 1, worker, release, partition, job.lane, trace)
         case Succeed(at, result):
             return Completed(at, result)
@@ -177,6 +177,11 @@ def _event_of(command: Command, job: Job) -> Durable:
             return Discarded(at, actor, because)
         case _:  # pragma: no cover - mypy proves it unreachable
             assert_never(command)
+
+
+def next_attempt(attempt: int, *, counted: bool) -> int:
+    """The number of a run's attempt, after the last one's; a job's first run always counts."""
+    return attempt + 1 if counted or attempt == 0 else attempt
 
 
 def evolve(job: Job | None, event: Event) -> Job:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from processor.domain.events import Durable, ErrorDetail
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
+    from processor.domain.submission import SubmissionRecord, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,58 @@ class Outcome:
     def runs(self) -> int:
         """The number of the newest run that it tells of; 0 before the first."""
         return max((event.run for event in self.events if isinstance(event, Started)), default=0)
+
+
+@dataclass(slots=True)
+class Success:
+    """The outcome of a generation whose first run completes, as plain values.
+
+    Most outcomes are one, so it is neither frozen nor made of events: `at_length` says what it is.
+    What it says is what `decide` and `evolve` make of a job that is queued: a property test.
+    """
+
+    record: SubmissionRecord
+    timeline: int
+    lane: Priority
+    partition: int
+    offset: int
+    worker: str
+    release: str
+    started_at: int
+    attempt: int
+    run: int
+    trace: Trace | None
+    """The attempt's own span."""
+    completed_at: int
+    result: bytes
+
+    def at_length(self) -> Outcome:
+        """The same as any other outcome."""
+        record = self.record
+        started = Started(
+            self.started_at,
+            self.attempt,
+            self.run,
+            self.worker,
+            self.release,
+            self.partition,
+            self.lane,
+            self.trace,
+        )
+        return Outcome(
+            record.job,
+            record.generation,
+            self.timeline,
+            record.type,
+            record.entity,
+            record.tenant,
+            self.lane,
+            self.partition,
+            self.offset,
+            (started, Completed(self.completed_at, self.result)),
+            record.batch,
+            record.caller.request_id,
+        )
 
 
 def shorten(events: tuple[Durable, ...], error_bytes: int) -> tuple[Durable, ...]:

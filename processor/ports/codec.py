@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from processor.domain.dead_letter import DeadLetterFact, JobFailed
-    from processor.domain.outcome import Outcome
+    from processor.domain.outcome import Outcome, Success
     from processor.domain.status import Live
     from processor.domain.submission import SubmissionRecord
 
@@ -29,6 +29,10 @@ class Codec(Protocol):
     def encode_submission(self, record: SubmissionRecord) -> bytes: ...
     def decode_submission(self, value: bytes) -> SubmissionRecord: ...
     def encode_outcome(self, outcome: Outcome) -> bytes: ...
+    def encode_success(self, success: Success) -> bytes:
+        """The bytes of the same outcome at length."""
+        ...
+
     def encode_live(self, live: Live) -> bytes: ...
 
     def decode_journal(self, value: bytes) -> Outcome | Live:

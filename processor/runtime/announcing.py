@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
     from processor.ports.log import Log
-    from processor.runtime.calling import Run
     from processor.runtime.delivery import Delivery
     from processor.runtime.dispatcher import Dispatcher
     from processor.runtime.recording import Recorder
+    from processor.runtime.run import Run
 
 TICK = 0.05
 SHOWN_AFTER = 250_000
@@ -86,16 +86,17 @@ class Announcer:
                 continue
             if delivery.waits or not delivery.partition.open:
                 continue
-            if run.opening is None:
+            opening = run.opening if run.returned else run.open()
+            if opening is None:
                 await self._recorder.outlast(delivery, lock=True)
-            elif not run.opening.lock.locked():
-                async with run.opening.lock:
-                    await self._recorder.outlast(delivery, lock=run.opening.transaction is None)
+            elif not opening.lock.locked():
+                async with opening.lock:
+                    await self._recorder.outlast(delivery, lock=opening.transaction is None)
 
 
 def _runs_for(run: Run, least: int, now: int) -> bool:
     """Whether its handler was called, so long ago: what is only being parked does not run."""
-    return run.called and now - run.started.at >= least
+    return run.called and now - run.at >= least
 
 
 def _news(run: Run, now: int) -> bool:

@@ -14,24 +14,20 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from processor.domain.errors import Reject
-from processor.domain.events import Started
-from processor.domain.job import Start, Succeed, decide, evolve
 from processor.domain.limits import OUTCOME_BYTES
 from processor.ports.ledger import Answer, Ending, Fault
 from processor.ports.waiting_room import WaitingState
-from processor.runtime.calling import Run
-from processor.runtime.deciding import counts
 from processor.runtime.ending import Endings
 from processor.runtime.enduring import to_the_end
-from processor.runtime.outcomes import as_it_waits
 from processor.runtime.request import Interrupted
+from processor.runtime.run import Run
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from processor.ports.clock import Clock
-    from processor.runtime.calling import Caller, Desk
+    from processor.runtime.calling import Caller
     from processor.runtime.delivery import Delivery
     from processor.runtime.flusher import Flusher
     from processor.runtime.handlers import Handler, Jobs
@@ -41,6 +37,7 @@ if TYPE_CHECKING:
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.recording import Recorder
     from processor.runtime.request import Opening
+    from processor.runtime.run import Desk, Identity
     from processor.runtime.settling import Settling
 
 log = structlog.get_logger(__name__)
@@ -49,14 +46,6 @@ PAUSE_WHEN_BUSY = 0.05
 LONGEST_PAUSE = 2.0
 FAULTS_AT_MOST = 20
 """Repeats that the infrastructure caused, while other connections answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who runs the attempts."""
-
-    worker: str
-    release: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +85,30 @@ class Attempts:
         if not delivery.partition.open:
             self._with.settling.abandon(delivery)
             return
-        run = self._begin(delivery)
+        span, trace = self._with.observer.begin(delivery)
+        run = Run(self._with.desk, self._identity, delivery, self._with.clock.now(), trace)
+        run.span = span
         delivery.running = run
         try:
-            await self._attempt_or_fault(run)
+            await self._attempt(run)
+        except Fault as fault:
+            await self._after_fault(run, fault)
         except asyncio.CancelledError:
-            await self._close(run)
-            await to_the_end(asyncio.ensure_future(self.stop(delivery)))
+            await self._stopped(run)
         finally:
             self._with.observer.end(run)
             delivery.running = None
+
+    async def _after_fault(self, run: Run, fault: Fault) -> None:
+        try:
+            await self._close(run)
+            await self._again_after_fault(run, fault)
+        except asyncio.CancelledError:
+            await self._stopped(run)
+
+    async def _stopped(self, run: Run) -> None:
+        await self._close(run)
+        await to_the_end(asyncio.ensure_future(self.stop(run.delivery)))
 
     async def stop(self, delivery: Delivery) -> None:
         """Let go of a dispatched job: somebody ended it, or the worker loses its partition."""
@@ -113,28 +116,6 @@ class Attempts:
             await self._with.recorder.settle_as_found(delivery)
         else:
             self._with.settling.abandon(delivery)
-
-    async def _attempt_or_fault(self, run: Run) -> None:
-        try:
-            await self._attempt(run)
-        except Fault as fault:
-            await self._close(run)
-            await self._again_after_fault(run, fault)
-
-    def _begin(self, delivery: Delivery) -> Run:
-        job = as_it_waits(delivery)
-        span, trace = self._with.observer.begin(delivery)
-        start = Start(
-            self._with.clock.now(),
-            self._identity.worker,
-            self._identity.release,
-            delivery.partition.number,
-            counted=counts(delivery.events),
-            trace=trace,
-        )
-        started = decide(start, job)
-        assert isinstance(started, Started)  # noqa: S101 - what Start decides
-        return Run(self._with.desk, delivery, evolve(job, started), started, span)
 
     async def _attempt(self, run: Run) -> None:
         delivery = run.delivery
@@ -147,45 +128,47 @@ class Attempts:
         elif handler is None:
             await self._ending.miss(run)
         else:
-            await self._handle(run, handler)
+            try:
+                await self._handle(run, handler)
+            except (Fault, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - the handler's own, whatever it is
+                await self._not_complete(run, handler, error)
 
     async def _handle(self, run: Run, handler: Handler[Any]) -> None:
-        try:
-            result = await self._with.caller.call(run, handler)
-            await self._commit(run, self._completed(run, result))
-        except (Fault, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # the handler's own, whatever it is
-            if isinstance(error, asyncio.CancelledError) and _is_stopped():
-                raise
-            if run.interrupted:
-                await self._obey(run)
-            elif fault := _fault_of(run, error):
-                raise fault from error
-            else:
-                await self._fail(run, handler, error)
-
-    def _completed(self, run: Run, result: bytes) -> bytes:
-        completed = decide(Succeed(self._with.clock.now(), result), run.job)
-        body = self._with.outcomes.encode(run, run.started, completed)
+        result = await self._with.caller.call(run, handler)
+        body = self._with.outcomes.encode_success(run, self._with.clock.now(), result)
         if len(body) > OUTCOME_BYTES:
             message = f"the outcome has {len(body):,} bytes; at most {OUTCOME_BYTES:,} are kept"
             raise Reject(message)
-        return body
+        if run.opening is None:
+            self._with.flusher.add(run.delivery, body, follow_ups=run.follow_ups is not None)
+        else:
+            await self._commit(run, run.opening, body)
 
-    async def _commit(self, run: Run, body: bytes) -> None:
+    async def _not_complete(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError) and _is_stopped():
+            raise error
+        if run.interrupted:
+            await self._obey(run)
+        elif fault := _fault_of(run, error):
+            raise fault from error
+        else:
+            await self._fail(run, handler, error)
+
+    async def _commit(self, run: Run, opening: Opening, body: bytes) -> None:
         """Make a success durable: in its own transaction, or by the group flush."""
         delivery = run.delivery
-        transaction = None if run.opening is None else await run.opening.close()
+        transaction = await opening.close()
         if run.interrupted:  # by what a task of the handler opened that nobody waited for
             raise Interrupted
+        follow_ups = run.follow_ups is not None
         if transaction is None:
-            self._with.flusher.add(delivery, body, follow_ups=run.follow_ups is not None)
+            self._with.flusher.add(delivery, body, follow_ups=follow_ups)
             return
         await transaction.seal()
         run.opening = None
         if await transaction.complete(delivery.entry(body)) is Answer.DONE:
-            follow_ups = run.follow_ups is not None
             self._with.settling.settle(delivery, body, Ending.COMPLETE, follow_ups=follow_ups)
         else:
             await self._with.recorder.settle_as_found(delivery)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from processor.domain.events import Durable, ErrorDetail
     from processor.domain.priority import Priority
     from processor.domain.submission import SubmissionRecord
-    from processor.runtime.calling import Run
     from processor.runtime.partition import OwnedPartition
+    from processor.runtime.run import Run
 
     Name = tuple[UUID, int, UUID]
 

@@ -2,26 +2,35 @@
 
 Deficit round robin over the lanes' ready entities into N slots; each lane leaves a slot to the
 lanes above it. A slot is held while the attempt runs; the entity is held until the job is settled.
+
+Theory of operation. Attempts are started one after the other in one task, the carrier, each in a
+context of its own. An attempt that never waits leaves it to the next one; one that has to wait
+keeps it as its own task, and another carrier goes on with the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from processor.domain.lanes import Shares, may_send
 from processor.domain.priority import LANES
+from processor.runtime.stepping import Rest, first_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from processor.domain.mailbox import Mailboxes
     from processor.domain.priority import Priority
     from processor.runtime.admission import Admission
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
+
+BURST: Final = 32
+"""Attempts that a carrier starts before everybody else has a turn."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +57,10 @@ class Dispatcher:
         self._held = [0 for _ in LANES]
         self._asked = False
         self._stopped = False
-        self.running: dict[asyncio.Task[None], Delivery] = {}
+        self._carrier: asyncio.Task[None] | None = None
+        self._context: Context | None = None
+        """What every attempt begins with: not what another one left."""
+        self.running: dict[asyncio.Task[Any], Delivery] = {}
         self.dispatched = 0
         """Attempts started so far: tells that the dispatcher makes progress."""
 
@@ -56,7 +68,9 @@ class Dispatcher:
         """Look soon whether a job can start; many calls make one look."""
         if not self._asked:
             self._asked = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            if self._context is None:
+                self._context = copy_context()
+            asyncio.get_running_loop().call_soon(self._pump, context=self._context)
 
     def stop(self) -> None:
         """Start nothing more."""
@@ -68,60 +82,100 @@ class Dispatcher:
             await asyncio.wait(self.running, timeout=timeout)
 
     def cancel(self, partition: OwnedPartition | None = None) -> None:
-        """Cancel the running attempts of a partition, or all; each has begun by then.
-
-        An attempt that is cancelled before its first step would never let its job go.
-        """
-        loop = asyncio.get_running_loop()
-        for attempt, delivery in self.running.items():
+        """Cancel the running attempts of a partition, or all."""
+        for carrier, delivery in self.running.items():
             if partition is None or delivery.partition is partition:
-                loop.call_soon(attempt.cancel)
+                self._cancel_soon(carrier, delivery)
 
     def stop_one(self, delivery: Delivery) -> bool:
         """Stop the attempt of a job that was ended from outside; False where none runs."""
-        for attempt, running in self.running.items():
+        for carrier, running in self.running.items():
             if running is delivery:
                 delivery.cancelled = True
-                asyncio.get_running_loop().call_soon(attempt.cancel)
+                self._cancel_soon(carrier, delivery)
                 return True
         return False
 
+    def _cancel_soon(self, carrier: asyncio.Task[Any], delivery: Delivery) -> None:
+        """Not at once: who asks may be the attempt itself, which may not have to wait any more."""
+
+        def cancel() -> None:
+            if self.running.get(carrier) is delivery:
+                carrier.cancel()
+
+        asyncio.get_running_loop().call_soon(cancel)
+
     def _pump(self) -> None:
+        if self._may_begin():
+            loop = asyncio.get_running_loop()
+            self._carrier = loop.create_task(self._carry(), context=self._context)
+        else:
+            self._asked = False
+
+    def _may_begin(self) -> bool:
+        if self._stopped or not self._gate():
+            return False
+        return any(self._mailboxes.ready) or self._admission.call_next()
+
+    async def _carry(self) -> None:
+        """Start one attempt after the other, until one has waited, or others must have a turn."""
         self._asked = False
+        carrier = asyncio.current_task()
+        assert carrier is not None  # noqa: S101 - this is one
         if self._stopped or not self._gate():
             return
-        self._send()
-        while self._admission.call_next():
-            self._send()
+        may = [
+            may_send(lane, self._held, self._slots) and not self._is_lane_held(lane)
+            for lane in LANES
+        ]
+        try:
+            for _ in range(BURST):
+                delivery = self._next(may)
+                if delivery is None:
+                    return
+                self.running[carrier] = delivery
+                if await self._has_waited(delivery):
+                    break
+        finally:
+            self.running.pop(carrier, None)
+        self.wake()
 
-    def _send(self) -> None:
-        served = [not self._is_lane_held(lane) for lane in LANES]
-        ready, held = self._mailboxes.ready, self._held
-        while any(ready):
+    async def _has_waited(self, delivery: Delivery) -> bool:
+        """Run one attempt; whether it had to wait."""
+        delivery.partition.out += 1
+        self.dispatched += 1
+        try:
+            context = copy_context() if self._context is None else self._context.copy()
+            taken = first_step(self._run(delivery), context)
+            if not isinstance(taken, Rest):
+                return False
+            self._held[delivery.lane] += 1
+            self.wake()  # the others do not wait for this one
+            try:
+                await taken
+            finally:
+                self._held[delivery.lane] -= 1
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:
+            log.critical("an attempt broke outside its handler", exc_info=error)
+        finally:
+            self._admission.ended(delivery)
+        return True
+
+    def _next(self, may: Sequence[bool]) -> Delivery | None:
+        """Take the next job among those lanes; None where nothing may start."""
+        mailboxes = self._mailboxes
+        while True:
             lane = self._shares.pick(
-                [
-                    ready[lane] and served[lane] and may_send(lane, held, self._slots)
-                    for lane in LANES
-                ]
+                [count if mine else 0 for count, mine in zip(mailboxes.ready, may, strict=True)]
             )
             if lane is None:
-                return
-            delivery = self._mailboxes.take(lane)
+                if self._admission.call_next():
+                    continue
+                return None
+            delivery = mailboxes.take(lane)
             if delivery.partition.quarantine is None or self._admission.admits(delivery):
-                self._start(delivery)
-
-    def _start(self, delivery: Delivery) -> None:
-        delivery.partition.out += 1
-        self._held[delivery.lane] += 1
-        self.dispatched += 1
-        attempt = asyncio.ensure_future(self._run(delivery))
-        self.running[attempt] = delivery
-        attempt.add_done_callback(self._ended)
-
-    def _ended(self, attempt: asyncio.Task[None]) -> None:
-        delivery = self.running.pop(attempt)
-        self._held[delivery.lane] -= 1
-        self._admission.ended(delivery)
-        if not attempt.cancelled() and (error := attempt.exception()) is not None:
-            log.critical("an attempt broke outside its handler", exc_info=error)
-        self.wake()
+                return delivery

@@ -16,15 +16,15 @@ from processor.ports.waiting_room import WaitingState
 from processor.runtime.calling import where_it_stood
 from processor.runtime.deciding import delay_after
 from processor.runtime.failing import detail_of
-from processor.runtime.outcomes import as_it_waits
+from processor.runtime.run import as_it_waits
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
     from processor.domain.events import ErrorDetail
     from processor.runtime.attempt import Collaborators
-    from processor.runtime.calling import Run
     from processor.runtime.delivery import Delivery
     from processor.runtime.handlers import Handler
+    from processor.runtime.run import Run
 
 log = structlog.get_logger(__name__)
 

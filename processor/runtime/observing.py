@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from processor.domain.events import Durable
+    from processor.domain.outcome import Success
     from processor.domain.submission import Trace
     from processor.domain.topics import Topics
     from processor.ports.clock import Clock
-    from processor.runtime.calling import Run
     from processor.runtime.delivery import Delivery
+    from processor.runtime.run import Run
     from processor.runtime.telemetry import MetricsService
     from processor.runtime.tracing import Tracing
 
@@ -65,19 +66,19 @@ class Observer:
         run.called = True
         delivery = run.delivery
         if not (delivery.runs or delivery.faults or delivery.returned):
-            waited = (run.started.at - since(delivery)) / 1_000_000
+            waited = (run.at - since(delivery)) / 1_000_000
             self._metrics.started(delivery.record.type, delivery.lane, waited)
 
     def end(self, run: Run) -> None:
         """An attempt has ended; one that never came to its handler leaves no span."""
         if not run.called:
             return
-        delivery, started = run.delivery, run.started
-        seconds = (self._clock.now() - started.at) / 1_000_000
+        delivery = run.delivery
+        seconds = (self._clock.now() - run.at) / 1_000_000
         self._metrics.ran(delivery.record.type, delivery.lane, seconds)
         if run.span is not None:
             reason = _reason(run.last, delivery)
-            self._tracing.attempted(run.span, started.attempt, started.run, reason)
+            self._tracing.attempted(run.span, run.attempt, run.number, reason)
 
     def settled(self, delivery: Delivery, ending: Ending) -> None:
         """This worker's own outcome of a job is durable."""
@@ -105,7 +106,7 @@ class Observer:
             self._metrics.close()
 
 
-def _reason(last: Durable | None, delivery: Delivery) -> str | None:
+def _reason(last: Durable | Success | None, delivery: Delivery) -> str | None:
     if last is None:
         return CANCELLED if delivery.cancelled else ABANDONED
     return last.error.reason if isinstance(last, Failed | Retrying) else None

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from processor.domain.job import Job, State
+from processor.domain.job import Succeed, decide
 from processor.domain.limits import OUTCOME_BYTES
-from processor.domain.outcome import Outcome, shorten
+from processor.domain.outcome import Outcome, Success, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from processor.domain.events import Durable
     from processor.ports.codec import Codec
-    from processor.runtime.calling import Run
-    from processor.runtime.delivery import Delivery
+    from processor.runtime.run import Run
 
 OLDER_ERROR_BYTES: Final = 2_048
 """What is kept of each older error's message: twenty of them stay far below an outcome's limit."""
@@ -36,6 +35,29 @@ class Outcomes:
         run.last = events[-1]
         follow_ups = () if run.follow_ups is None else tuple(run.follow_ups.encoded)
         return self._codec.encode_outcome(self._outcome(run, events, follow_ups=follow_ups))
+
+    def encode_success(self, run: Run, at: int, result: bytes) -> bytes:
+        """The outcome after the run, which completed at that time."""
+        delivery = run.delivery
+        if delivery.events or run.follow_ups is not None:
+            return self.encode(run, run.started, decide(Succeed(at, result), run.job))
+        worker, release = run.identity
+        run.last = success = Success(
+            delivery.record,
+            self._timeline(),
+            delivery.lane,
+            delivery.partition.number,
+            delivery.offset,
+            worker,
+            release,
+            run.at,
+            run.attempt,
+            run.number,
+            run.trace,
+            at,
+            result,
+        )
+        return self._codec.encode_success(success)
 
     def encode_failure(self, run: Run, *events: Durable) -> bytes:
         """The same with the submission whole, as a dead letter needs it."""
@@ -74,15 +96,3 @@ class Outcomes:
             submission,
             follow_ups,
         )
-
-
-def as_it_waits(delivery: Delivery) -> Job:
-    """The job before its next run."""
-    state = State.RETRYING if delivery.events else State.QUEUED
-    return Job(
-        state,
-        delivery.record.generation,
-        delivery.lane,
-        attempt=delivery.attempt,
-        run=delivery.runs,
-    )

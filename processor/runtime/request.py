@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from processor.domain.errors import TransactionMisused
 from processor.domain.limits import TEXT_BYTES
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
-    from processor.domain.submission import Caller, SubmissionRecord, Trace
+    from processor.domain.submission import Caller, Trace
     from processor.ports.transactions import Claim, Transaction, Transactions
+    from processor.runtime.run import Run
 
 P = TypeVar("P")
 
@@ -40,16 +41,6 @@ class Cluster:
     attempt: int
     run: int
     generation: int
-
-
-class Ear(Protocol):
-    """Takes what a handler tells while it runs."""
-
-    def tell(self, percent: float, note: str) -> None:
-        """Take how far it is."""
-
-    def submit(self, submission: Submission) -> JobId:
-        """Take a follow-up."""
 
 
 class Opening:
@@ -96,9 +87,13 @@ class Opening:
             raise Interrupted
         return begun
 
+    def shut(self) -> None:
+        """Let nobody open it any more."""
+        self._closed = True
+
     async def close(self) -> Transaction | None:
         """Let nobody open it any more; what is open now, also by a task the handler left behind."""
-        self._closed = True
+        self.shut()
         async with self.lock:
             return self.transaction
 
@@ -119,21 +114,26 @@ _TOLD: Final = _Told()
 class Request(Generic[P]):
     """One attempt's view: the parsed payload, who asked, where it runs, and its transaction."""
 
-    __slots__ = ("_ear", "_opening", "_record", "cluster", "payload")
+    __slots__ = ("_in_thread", "_record", "_run", "payload")
 
-    def __init__(
-        self,
-        payload: P,
-        record: SubmissionRecord,
-        cluster: Cluster,
-        opening: Opening | None,
-        ear: Ear,
-    ) -> None:
+    def __init__(self, payload: P, run: Run, *, in_thread: bool = False) -> None:
         self.payload = payload
-        self.cluster = cluster
-        self._record = record
-        self._opening = opening
-        self._ear = ear
+        self._run = run
+        self._record = run.delivery.record
+        self._in_thread = in_thread
+
+    @property
+    def cluster(self) -> Cluster:
+        """Where in the cluster the attempt runs."""
+        run, delivery = self._run, self._run.delivery
+        return Cluster(
+            *run.identity,
+            delivery.partition.number,
+            delivery.lane,
+            run.attempt,
+            run.number,
+            self._record.generation,
+        )
 
     @property
     def job_id(self) -> JobId:
@@ -173,7 +173,7 @@ class Request(Generic[P]):
     @property
     def attempt(self) -> int:
         """Counted from 1 within a generation."""
-        return self.cluster.attempt
+        return self._run.attempt
 
     @property
     def idempotency_key(self) -> str:
@@ -200,7 +200,7 @@ class Request(Generic[P]):
         Raises `TypeError` or `ValueError` where `percent` is no number; a long note is cut.
         """
         said = str(note).encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore")
-        self._ear.tell(float(percent), said)
+        self._run.tell(float(percent), said)
         return _TOLD
 
     @overload
@@ -215,14 +215,14 @@ class Request(Generic[P]):
         Raises `Reject` where one does not fit, or there are more than an outcome may hold.
         """
         if isinstance(submission, Submission):
-            return self._ear.submit(submission)
-        return [self._ear.submit(one) for one in submission]
+            return self._run.submit(submission)
+        return [self._run.submit(one) for one in submission]
 
     def _openable(self) -> Opening:
-        if self._opening is None:
+        if self._in_thread:
             message = "a `def` handler runs in a thread and has no transaction: make it `async def`"
             raise TransactionMisused(message)
-        return self._opening
+        return self._run.open()
 
     @staticmethod
     async def _connection(opening: Opening) -> Any:  # noqa: ANN401 - an asyncpg connection

@@ -21,11 +21,11 @@ from processor.ports.ledger import Fault
 from processor.runtime.admission import Admission
 from processor.runtime.afresh import Afresh
 from processor.runtime.announcing import Announcer
-from processor.runtime.attempt import Attempts, Collaborators, Identity
+from processor.runtime.attempt import Attempts, Collaborators
 from processor.runtime.backlog import watch
 from processor.runtime.beating import Heart
 from processor.runtime.books import Books
-from processor.runtime.calling import Caller, Desk
+from processor.runtime.calling import Caller
 from processor.runtime.dispatcher import Dispatcher
 from processor.runtime.examining import Examiner
 from processor.runtime.flusher import Flusher
@@ -42,6 +42,7 @@ from processor.runtime.recording import Recorder
 from processor.runtime.replaying import Replaying
 from processor.runtime.returning import Returning
 from processor.runtime.row_decoding import RowDecoder
+from processor.runtime.run import Desk, Identity
 from processor.runtime.settling import Settling
 from processor.runtime.suspects import Warden
 from processor.runtime.waking import Waking
@@ -251,9 +252,9 @@ class WorkerRuntime:
             Collaborators(
                 self._jobs,
                 Outcomes(world.codec, world.timeline),
-                Desk(world.codec, world.clock),
+                Desk(world.codec, world.clock, world.transactions),
                 world.clock,
-                Caller(world.transactions, self._threads, self._observer),
+                Caller(self._threads, self._observer),
                 self._flusher,
                 self._recorder,
                 settling,

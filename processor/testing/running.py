@@ -10,18 +10,16 @@ from pydantic_core import from_json
 
 from processor.adapters.clock import SystemClock
 from processor.domain.errors import ConfigurationError
-from processor.domain.events import Started
 from processor.domain.ids import entity_key, partition_of
-from processor.domain.job import Start, decide, evolve
 from processor.domain.priority import Priority
 from processor.ports.ownership import Fence
-from processor.runtime.calling import Caller, Desk, Run
+from processor.runtime.calling import Caller
 from processor.runtime.checking import check
 from processor.runtime.delivery import Delivery
 from processor.runtime.handlers import Handler, Jobs
 from processor.runtime.observing import Observer
-from processor.runtime.outcomes import as_it_waits
 from processor.runtime.partition import OwnedPartition
+from processor.runtime.run import Desk, Identity, Run
 from processor.runtime.submission import Submission, new_id, record_of
 from processor.testing.naming import CODEC
 
@@ -85,10 +83,11 @@ async def run(
         ),
         generation=generation,
     )
-    watched = _Watched(Desk(CODEC, clock), _delivered(record, attempt), clock.now())
+    desk = Desk(CODEC, clock, _Given(session, connection))
+    watched = _Watched(desk, _delivered(record, attempt), clock.now())
     threads = ThreadPoolExecutor(1, thread_name_prefix="handler")
     try:
-        caller = Caller(_Given(session, connection), threads, _Nobody())
+        caller = Caller(threads, _Nobody())
         result = await caller.call(watched, called)
     finally:
         threads.shutdown(wait=False)
@@ -116,14 +115,8 @@ def _delivered(record: SubmissionRecord, attempt: int) -> Delivery:
 class _Watched(Run):
     """A run that keeps all it was told."""
 
-    __slots__ = ("heard", "taken")
-
     def __init__(self, desk: Desk, delivery: Delivery, now: int) -> None:
-        job, number = as_it_waits(delivery), delivery.partition.number
-        start = Start(now, "test", "", number, counted=True, trace=delivery.record.trace)
-        started = decide(start, job)
-        assert isinstance(started, Started)
-        super().__init__(desk, delivery, evolve(job, started), started)
+        super().__init__(desk, Identity("test", ""), delivery, now, delivery.record.trace)
         self.heard: list[Progress] = []
         self.taken: list[Submission] = []
 

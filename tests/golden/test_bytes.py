@@ -11,10 +11,10 @@ import pytest
 
 from processor.adapters.avro import AvroCodec, load
 from processor.adapters.avro.events import decode_event, encode_event
-from processor.adapters.avro.outcome_by_hand import COMPLETED_MARK, STARTED_MARK
-from processor.adapters.avro.outcome_by_hand import MARK as OUTCOME_MARK
 from processor.adapters.avro.single_object import SingleObject
 from processor.adapters.avro.submission_by_hand import MARK as SUBMISSION_MARK
+from processor.adapters.avro.success_by_hand import COMPLETED_MARK, STARTED_MARK
+from processor.adapters.avro.success_by_hand import MARK as OUTCOME_MARK
 from processor.domain.events import Durable
 from processor.domain.outcome import Outcome
 from processor.domain.status import Live

@@ -14,7 +14,7 @@ from processor.adapters.avro.outcomes import outcome_fields
 from processor.adapters.avro.schemas import parse
 from processor.adapters.avro.single_object import SingleObject
 from processor.domain.events import Unknown
-from processor.domain.outcome import Outcome
+from processor.domain.outcome import Outcome, Success
 from processor.domain.submission import SubmissionRecord
 from processor.ports.codec import Undecodable, UnknownSchema
 from tests import records
@@ -184,6 +184,13 @@ def test_a_known_kind_in_an_unknown_version_is_not_passed_over(outcome: Outcome)
     assert newer.decode_journal(written) == outcome
     with pytest.raises(UnknownSchema):
         AvroCodec().decode_journal(written)
+
+
+@given(records.usual_successes)
+def test_a_success_too_is_written_in_the_version_that_is_set(success: Success) -> None:
+    newer = AvroCodec(schemas=both("Completed"))
+    assert newer.encode_success(success) == newer.encode_outcome(success.at_length())
+    assert newer.encode_success(success) != AvroCodec().encode_success(success)
 
 
 @given(records.usual_outcomes, records.times)

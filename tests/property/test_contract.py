@@ -1,24 +1,21 @@
 """Does every value survive the contract, whichever way it is written and read?"""
 
 from dataclasses import replace
-from typing import Any
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from processor.adapters.avro import AvroCodec, load, outcome_by_hand
+from processor.adapters.avro import AvroCodec, load, success_by_hand
 from processor.adapters.avro.outcomes import outcome_fields
 from processor.adapters.avro.single_object import SingleObject
 from processor.adapters.avro.submissions import submission_fields, submission_of
 from processor.domain.dead_letter import DeadLetterFact, JobFailed
 from processor.domain.events import Unknown
-from processor.domain.outcome import Outcome
+from processor.domain.outcome import Outcome, Success
 from processor.domain.status import Live
 from processor.domain.submission import SubmissionRecord
 from projections.headings import Headings
 from tests import records
-from tests.golden import expected
 
 CODEC = AvroCodec()
 FASTAVRO = SingleObject(load())
@@ -62,29 +59,15 @@ def test_a_submission_by_hand_is_byte_for_byte_that_of_fastavro(
     assert CODEC.decode_submission(by_fastavro) == read
 
 
-@given(records.outcomes | records.usual_outcomes | records.nearly_usual_outcomes)
-def test_an_outcome_by_hand_is_byte_for_byte_that_of_fastavro(outcome: Outcome) -> None:
-    by_fastavro = FASTAVRO.write("Outcome", outcome_fields(FASTAVRO, outcome))
-    assert CODEC.encode_outcome(outcome) == by_fastavro
+@given(records.successes | records.usual_successes)
+def test_a_success_is_byte_for_byte_the_outcome_at_length(success: Success) -> None:
+    assert CODEC.encode_success(success) == CODEC.encode_outcome(success.at_length())
 
 
-@pytest.mark.parametrize("more", [{"follow_ups": (b"one", b"")}, {"submission": b"whole"}], ids=str)
-def test_an_outcome_that_is_usual_but_for_what_it_carries_loses_nothing(
-    more: dict[str, Any],
-) -> None:
-    outcome = expected.JOURNAL["Outcome.1.usual"]
-    assert isinstance(outcome, Outcome)
-    carrying = replace(outcome, **more)
-    assert CODEC.decode_journal(CODEC.encode_outcome(carrying)) == carrying
-
-
-@given(records.usual_outcomes)
-def test_the_usual_outcome_is_indeed_written_by_hand(outcome: Outcome) -> None:
-    written_in_eight_bytes = all(
-        2**48 <= event.at < 2**54 for event in outcome.events if not isinstance(event, Unknown)
-    )
-    assume(written_in_eight_bytes)
-    assert outcome_by_hand.encode(outcome) == CODEC.encode_outcome(outcome)
+@given(records.usual_successes)
+def test_the_usual_success_is_indeed_written_by_hand(success: Success) -> None:
+    assume(len((success.record.caller.request_id or "").encode()) < 8192)
+    assert success_by_hand.encode(success) == CODEC.encode_success(success)
 
 
 small = st.integers(1, 2**15 - 1)

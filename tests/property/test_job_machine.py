@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from dataclasses import replace
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -20,8 +22,11 @@ from processor.domain.job import (
     Succeed,
     decide,
     evolve,
+    next_attempt,
 )
+from processor.domain.outcome import Success
 from processor.domain.priority import Priority
+from tests import records
 
 ERROR = ErrorDetail(Reason.HANDLER_FAILED, "ValueError", "no")
 
@@ -141,3 +146,22 @@ class JobMachine(RuleBasedStateMachine):
 
 TestJobMachine = JobMachine.TestCase
 TestJobMachine.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+
+
+@given(records.successes, st.integers(0, 100), st.sampled_from([State.QUEUED, State.SCHEDULED]))
+def test_a_success_is_what_deciding_and_evolving_a_queued_job_comes_to(
+    success: Success, attempts: int, state: State
+) -> None:
+    generation, lane = success.record.generation, success.lane
+    job = Job(state, generation, lane, attempt=attempts, run=success.run - 1)
+    start = Start(
+        success.started_at,
+        success.worker,
+        success.release,
+        success.partition,
+        trace=success.trace,
+    )
+    started = decide(start, job)
+    completed = decide(Succeed(success.completed_at, success.result), evolve(job, started))
+    success = replace(success, attempt=next_attempt(attempts, counted=True))
+    assert success.at_length().events == (started, completed)

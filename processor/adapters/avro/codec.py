@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from processor.adapters.avro import outcome_by_hand, submission_by_hand
+from processor.adapters.avro import submission_by_hand, success_by_hand
 from processor.adapters.avro.dead_letters import (
     dead_letter_fields,
     dead_letter_of,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from processor.domain.dead_letter import DeadLetterFact, JobFailed
-    from processor.domain.outcome import Outcome
+    from processor.domain.outcome import Outcome, Success
     from processor.domain.status import Live
     from processor.domain.submission import SubmissionRecord
 
@@ -40,10 +40,10 @@ class AvroCodec:
         form = SingleObject(load() if schemas is None else schemas, written)
         self._form = form
         self._submission_by_hand = form.schema_written("Submission").mark == submission_by_hand.MARK
-        self._outcome_by_hand = (
-            form.schema_written("Outcome").mark == outcome_by_hand.MARK
-            and form.schema_written("Started").mark == outcome_by_hand.STARTED_MARK
-            and form.schema_written("Completed").mark == outcome_by_hand.COMPLETED_MARK
+        self._success_by_hand = (
+            form.schema_written("Outcome").mark == success_by_hand.MARK
+            and form.schema_written("Started").mark == success_by_hand.STARTED_MARK
+            and form.schema_written("Completed").mark == success_by_hand.COMPLETED_MARK
         )
 
     def encode_submission(self, record: SubmissionRecord) -> bytes:
@@ -68,12 +68,16 @@ class AvroCodec:
 
     def encode_outcome(self, outcome: Outcome) -> bytes:
         """What the ledger stores and the journal carries."""
-        if self._outcome_by_hand:
-            try:
-                return outcome_by_hand.encode(outcome)
-            except outcome_by_hand.UNUSUAL:
-                pass  # the general way writes it, or says what is wrong
         return self._form.write("Outcome", outcome_fields(self._form, outcome))
+
+    def encode_success(self, success: Success) -> bytes:
+        """The bytes of the same outcome at length."""
+        if self._success_by_hand:
+            try:
+                return success_by_hand.encode(success)
+            except success_by_hand.UNUSUAL:
+                pass  # the general way writes it, or says what is wrong
+        return self.encode_outcome(success.at_length())
 
     def encode_live(self, live: Live) -> bytes:
         """What a running job tells, for the journal."""

@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 
-def number(value: int) -> bytes:
-    """Any long, as its shortest bytes."""
-    rest = (value << 1) ^ (value >> 63)
+def _by_steps(rest: int) -> bytes:
     encoded = bytearray()
     while rest > 0x7F:  # noqa: PLR2004 - seven bits
         encoded.append(rest & 0x7F | 0x80)
@@ -20,12 +18,26 @@ def number(value: int) -> bytes:
     return bytes(encoded)
 
 
+PAIRS: Final = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14))
+"""Fourteen bits of a number that goes on."""
+_ENDS = tuple(map(_by_steps, range(1 << 14)))
+"""The last fourteen bits of a number, as their shortest bytes."""
+_FOUR_BYTES: Final = 1 << 27
+
+
+def number(value: int) -> bytes:
+    """Any long, as its shortest bytes."""
+    if 0 <= value < _FOUR_BYTES:
+        rest = value << 1
+        ends = rest >> 14
+        return PAIRS[rest & 0x3FFF] + _ENDS[ends] if ends else _ENDS[rest]
+    return _by_steps((value << 1) ^ (value >> 63))
+
+
 NUMBERS: Final = {value: number(value) for value in range(8192)}
 """The one or two bytes of the numbers that are also the lengths of most things. A dictionary, since
 a tuple would answer for negative ones too."""
 
-PAIRS: Final = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14))
-"""Fourteen bits of a number that goes on."""
 LAST_PAIRS: Final = {n: bytes((n & 0x7F | 0x80, n >> 7)) for n in range(1 << 7, 1 << 14)}
 """The last bits of a number of eight bytes; a shorter or longer one is not found."""
 
