@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from processor.domain.errors import ConfigurationError
+from processor.domain.limits import NAME_BYTES
 from processor.domain.topics import Topics
 
 if TYPE_CHECKING:
@@ -24,14 +25,32 @@ _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _PORTS = range(1, 65_536)
 
 
+_DIGITS = 12
+"""Of a number: none of ours has more, and Python refuses thousands."""
+_SHOWN = 60
+"""Letters of a wrong value that an error repeats."""
+
+
+def _shown(text: str) -> str:
+    """A wrong value as an error repeats it: without a password, and not for ever."""
+    asked, at, place = text.rpartition("@")
+    told = f"…@{place}" if at and asked else text
+    return repr(told if len(told) <= _SHOWN else f"{told[:_SHOWN]}…")
+
+
+def _whole(text: str) -> int:
+    """A whole number in few digits; else -1."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else -1
+
+
 def _broker(text: str) -> str:
     addresses = [address.strip() for address in text.split(",")]
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not (_HOST.fullmatch(host) and port.isascii() and port.isdigit()):
-            raise ValueError(f"{address!r} is no host:port")
-        if int(port) not in _PORTS:
-            raise ValueError(f"{port} is no port")
+            raise ValueError(f"{_shown(address)} is no host:port")
+        if _whole(port) not in _PORTS:
+            raise ValueError(f"{_shown(port)} is no port")
     return ",".join(addresses)
 
 
@@ -49,17 +68,23 @@ def _database(text: str) -> str:
     return text
 
 
+def _release(text: str) -> str:
+    if len(text.encode(errors="replace")) > NAME_BYTES or not text.isprintable():
+        raise ValueError(f"{_shown(text)} is not at most {NAME_BYTES} bytes of plain text")
+    return text
+
+
 def _namespace(text: str) -> str:
     if not _NAMESPACE.fullmatch(text):
-        raise ValueError(f"{text!r} is not made of a-z, 0-9 and - after a letter")
+        raise ValueError(f"{_shown(text)} is not made of a-z, 0-9 and - after a letter")
     return text
 
 
 def _count(lowest: int, highest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() else -1
+        number = _whole(text)
         if not lowest <= number <= highest:
-            raise ValueError(f"{text!r} is no whole number from {lowest:,} to {highest:,}")
+            raise ValueError(f"{_shown(text)} is no whole number from {lowest:,} to {highest:,}")
         return number
 
     return parse
@@ -72,7 +97,9 @@ def _seconds(lowest: float, highest: float) -> Callable[[str], float]:
         except ValueError:
             number = math.nan
         if not lowest <= number <= highest:
-            raise ValueError(f"{text!r} is no number of seconds from {lowest:g} to {highest:,g}")
+            raise ValueError(
+                f"{_shown(text)} is no number of seconds from {lowest:g} to {highest:,g}"
+            )
         return number
 
     return parse
@@ -112,7 +139,10 @@ class Settings:
         "JOBS_REPLICATION", 3, _count(1, 9), "copies of every record; below 3 durability is waived"
     )
     release: str = _setting(
-        "JOBS_RELEASE", "unnamed", str, "the release of your application, as the history shows it"
+        "JOBS_RELEASE",
+        "unnamed",
+        _release,
+        "the release of your application, as the history shows it",
     )
     slots: int = _setting(
         "JOBS_SLOTS", 32, _count(1, 10_000), "handlers that run at once in a worker"

@@ -21,7 +21,9 @@ def main() -> None:
 
         app()
     except ProcessorError as error:
-        sys.stderr.write(f"processor: {error}\n")
+        from processor.cli.telling import plain
+
+        sys.stderr.write(f"processor: {plain(str(error))}\n")
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

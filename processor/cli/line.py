@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from processor.cli.telling import plain
 from processor.domain.errors import InvalidSubmission
 from processor.domain.ids import JobId
 from processor.domain.priority import Priority
@@ -15,6 +16,11 @@ from processor.runtime.submission import Submission, Unfit, payload_of
 
 if TYPE_CHECKING:
     from processor.cli.lines import Line
+
+NAMED: Final = 60
+"""Letters of a key that an error names."""
+SAID: Final = 240
+"""Letters of what is wrong with a value, which may repeat it."""
 
 
 class _Strict(BaseModel):
@@ -101,7 +107,12 @@ def _broken(line: Line, why: str) -> InvalidSubmission:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
+    path = ".".join(_shown(str(part)) for part in first["loc"])
     said = "there is no such field" if first["type"] == "extra_forbidden" else first["msg"]
-    said = said.removeprefix("Value error, ")
+    said = _shown(said.removeprefix("Value error, "), SAID)
     return f"{path}: {said}" if path else said
+
+
+def _shown(text: str, most: int = NAMED) -> str:
+    """What a file holds, as an error shows it: it can neither break the line nor fill a screen."""
+    return plain(text if len(text) <= most else f"{text[:most]}…")

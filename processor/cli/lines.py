@@ -50,19 +50,20 @@ def descriptor_of(file: str) -> tuple[int, int | None]:
 async def blocks_of_lines(descriptor: int) -> AsyncIterator[list[Line]]:
     """The lines that are not blank, as they come; `InvalidSubmission` for one that does not end."""
     blocks = _Blocks(descriptor)
-    rest = b""
+    rest = bytearray()
     number = 0
     async for block in blocks.read():
-        *whole, rest = (rest + block).split(b"\n")
-        if len(rest) > LINE_BYTES:
-            raise InvalidSubmission(
-                f"line {number + len(whole) + 1} is no line: it does not end", {}
-            )
-        if whole:
+        first, *others = block.split(b"\n")
+        rest += first
+        if others:
+            whole = [bytes(rest), *others[:-1]]
+            rest = bytearray(others[-1])
             yield list(_numbered(whole, number))
             number += len(whole)
+        if len(rest) > LINE_BYTES:
+            raise InvalidSubmission(f"line {number + 1} is no line: it does not end", {})
     if rest:
-        yield list(_numbered([rest], number))
+        yield list(_numbered([bytes(rest)], number))
 
 
 def _numbered(lines: list[bytes], before: int) -> Iterator[Line]:

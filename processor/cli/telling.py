@@ -77,8 +77,12 @@ def iso(at: int | None) -> str | None:
 def tell(*lines: str) -> None:
     """Lines to standard output; what somebody named can neither break one nor move the cursor."""
     for line in lines:
-        shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
-        sys.stdout.write(shown + "\n")
+        sys.stdout.write(plain(line) + "\n")
+
+
+def plain(text: str) -> str:
+    """Text in which whatever is no printable letter is spelt out."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def tell_json(value: dict[str, Any], *, indent: int | None = None) -> None:

@@ -21,3 +21,6 @@ OUTCOME_BYTES: Final = RECORD_BYTES - 64 * 1024
 """An encoded outcome: a record's limit less the log's own overhead."""
 TEXT_BYTES: Final = 1024
 """A caller's user agent or a note on progress, which are no names and often longer."""
+LAST_MOMENT: Final = 253_402_300_799_999_999
+"""The end of the year 9999, in microseconds since the epoch: beyond it neither Python nor SQL has a
+date, and before the epoch no time of ours lies."""

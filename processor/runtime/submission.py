@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from processor.domain.drafts import submission as made
 from processor.domain.ids import JobId, job_of_dedupe_key, uuid7
-from processor.domain.limits import JSON_DEPTH, NAME_BYTES, PAYLOAD_BYTES, TEXT_BYTES
+from processor.domain.limits import (
+    JSON_DEPTH,
+    LAST_MOMENT,
+    NAME_BYTES,
+    PAYLOAD_BYTES,
+    TEXT_BYTES,
+)
 from processor.domain.priority import Priority
 from processor.domain.submission import NOBODY, Caller, Trace
 from processor.runtime.json_text import NotJson, constant_in, deeper_than, json_text
@@ -111,7 +117,7 @@ def record_of(
         submission.tenant,
         submission.dedupe_key,
         batch,
-        None if not_before is None else (not_before - _EPOCH) // _MICROSECOND,
+        None if not_before is None else _microseconds(not_before),
         submission.attempts,
         submission.caller,
         trace if submission.trace is None else submission.trace,
@@ -130,8 +136,8 @@ def _check_names(submission: Submission) -> None:
         _check_name("tenant", submission.tenant)
     if submission.caller is not NOBODY:
         _check_caller(submission.caller)
-    if submission.trace is not None and not isinstance(submission.trace, Trace):
-        raise Unfit("its trace is no Trace")
+    if submission.trace is not None:
+        _check_trace(submission.trace)
 
 
 def _check_name(name: str, value: object, limit: int = NAME_BYTES) -> None:
@@ -163,6 +169,14 @@ def _check_caller(caller: Caller) -> None:
         _check_name("caller's user_agent", caller.user_agent, TEXT_BYTES)
 
 
+def _check_trace(trace: Trace) -> None:
+    if not isinstance(trace, Trace):
+        raise Unfit("its trace is no Trace")
+    _check_name("trace's traceparent", trace.traceparent)
+    if trace.tracestate != "":
+        _check_name("trace's tracestate", trace.tracestate, TEXT_BYTES)
+
+
 def _check_policy(submission: Submission) -> None:
     priority, attempts = submission.priority, submission.attempts
     if priority is not None and not isinstance(priority, Priority):
@@ -178,6 +192,12 @@ def _check_policy(submission: Submission) -> None:
         raise Unfit(f"its not_before must be a datetime, not {type(when).__name__}")
     if when.tzinfo is None or when.utcoffset() is None:
         raise Unfit("its not_before has no time zone; give it one, for instance datetime.UTC")
+    if not 0 <= _microseconds(when) <= LAST_MOMENT:
+        raise Unfit("its not_before is no time from 1970 to 9999, in UTC")
+
+
+def _microseconds(when: datetime) -> int:
+    return (when - _EPOCH) // _MICROSECOND
 
 
 def _serialised(payload: object) -> bytes:

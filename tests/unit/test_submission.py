@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -159,6 +159,11 @@ def test_a_payload_that_holds_itself_is_refused() -> None:
         ({"caller": Caller(user="u" * 256)}, "its caller's user has 256 bytes, the limit is 255"),
         ({"caller": {"user": "u"}}, "its caller must be a Caller, not dict"),
         ({"trace": "00-1-2-01"}, "its trace is no Trace"),
+        ({"trace": Trace("")}, "its trace's traceparent is empty"),
+        (
+            {"trace": Trace("00-1", "s" * 1025)},
+            "its trace's tracestate has 1,025 bytes, the limit is 1024",
+        ),
         ({"priority": "high"}, "its priority must be a Priority, not 'high'"),
         ({"attempts": 0}, "its attempts must be from 1 to 1,000, not 0"),
         ({"attempts": True}, "its attempts must be from 1 to 1,000, not True"),
@@ -166,6 +171,14 @@ def test_a_payload_that_holds_itself_is_refused() -> None:
         (
             {"not_before": datetime(2013, 1, 1)},  # noqa: DTZ001 - what is refused
             "its not_before has no time zone; give it one, for instance datetime.UTC",
+        ),
+        (
+            {"not_before": datetime(1969, 12, 31, 23, tzinfo=UTC)},
+            "its not_before is no time from 1970 to 9999, in UTC",
+        ),
+        (
+            {"not_before": datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))},
+            "its not_before is no time from 1970 to 9999, in UTC",
         ),
     ],
 )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from processor.adapters.avro.identities import uuid_of
 from processor.domain.events import ErrorDetail, Reason
+from processor.domain.limits import LAST_MOMENT
 from processor.domain.submission import NOBODY, Caller, Trace
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-_LAST_MOMENT: Final = 253_402_300_799_999_999
-"""The end of the year 9999: beyond it neither Python nor SQL has a date."""
-
 
 def moment(microseconds: int) -> int:
     """The time, if it is one; raises `ValueError`."""
-    if not 0 <= microseconds <= _LAST_MOMENT:
+    if not 0 <= microseconds <= LAST_MOMENT:
         raise ValueError(f"{microseconds} is no time")
     return microseconds
 
