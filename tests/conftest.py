@@ -32,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="local",
         help="where tests find Kafka and PostgreSQL: started by themselves, or in containers",
     )
+    parser.addoption(
+        "--seed", type=int, help="of the one fuzzed input that is to be tried again, alone"
+    )
 
 
 def pytest_configure() -> None:

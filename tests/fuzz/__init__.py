@@ -1,0 +1,1 @@
+"""What comes of bytes, lines and words that nobody of ours wrote?"""
