@@ -109,9 +109,10 @@ async def fail_and_go_on(call: int, *, after: bool) -> None:
     check(cluster)
 
 
+LONG = (pytest.mark.long, pytest.mark.timeout(1_800))
 SAMPLED = pytest.mark.parametrize(
     "sampled",
-    [pytest.param(True, id="sample"), pytest.param(False, id="all", marks=pytest.mark.long)],
+    [pytest.param(True, id="sample"), pytest.param(False, id="all", marks=LONG)],
 )
 WHEN = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 
