@@ -10,6 +10,7 @@ import typer
 from processor.cli import dead_letters
 from processor.cli.bench import bench
 from processor.cli.cancel import cancel
+from processor.cli.chaos import chaos
 from processor.cli.demo import demo
 from processor.cli.hold import hold, release
 from processor.cli.local import local
@@ -50,6 +51,7 @@ _COMMANDS = (
     hold,
     release,
     rebuild,
+    chaos,
 )
 for _command in _COMMANDS:
     app.command()(_command)

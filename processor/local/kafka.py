@@ -6,6 +6,8 @@ import base64
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from processor.local import java
 from processor.local.ports import HOST, Ports
@@ -13,6 +15,7 @@ from processor.local.server import Program, run
 
 LARGEST_RECORD = 5 * 1024 * 1024
 """Bytes; our own limit is 4 MiB, and a record has a frame around it."""
+NOTHING: Final[Mapping[str, str | int]] = MappingProxyType({})
 
 
 def properties(data: Path, ports: Ports) -> Mapping[str, str | int]:
@@ -51,10 +54,13 @@ def properties(data: Path, ports: Ports) -> Mapping[str, str | int]:
     }
 
 
-def node(folder: Path, jars: Path, ports: Ports, heap: str) -> Program:
-    """The broker; writes its configuration."""
+def node(
+    folder: Path, jars: Path, ports: Ports, heap: str, changed: Mapping[str, str | int] = NOTHING
+) -> Program:
+    """The broker, `changed` in some properties; writes its configuration."""
     configuration = folder / "kafka.properties"
-    lines = (f"{key}={value}\n" for key, value in properties(folder / "kafka", ports).items())
+    settings = {**properties(folder / "kafka", ports), **changed}
+    lines = (f"{key}={value}\n" for key, value in settings.items())
     configuration.write_text("".join(lines), "utf-8")
     return java.program(folder, jars, heap, "kafka.Kafka", str(configuration))
 

@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,13 @@ class Servers:
 
 
 @contextlib.asynccontextmanager
-async def serving(plan: Plan, ports: Ports) -> AsyncIterator[Servers]:
-    """Both servers, ended on the way out however far they came."""
+async def serving(
+    plan: Plan, ports: Ports, broker: Mapping[str, str | int] = kafka.NOTHING
+) -> AsyncIterator[Servers]:
+    """Both servers, ended on the way out however far they came.
+
+    `broker` holds those of its properties that are others than usual.
+    """
     folder, jars = Path(plan.folder), Path(plan.jars)
     account = unprivileged()
     place = database_folder(folder, account)
@@ -70,7 +75,7 @@ async def serving(plan: Plan, ports: Ports) -> AsyncIterator[Servers]:
     database = postgres.server(folder, programs, place, account, ports.postgres, plan.buffers)
     servers = Servers(
         folder,
-        Server(kafka.node(folder, jars, ports, plan.heap)),
+        Server(kafka.node(folder, jars, ports, plan.heap, broker)),
         Server(database),
         (f"{HOST}:{ports.kafka}", postgres.address(ports.postgres)),
     )

@@ -18,6 +18,7 @@ from processor.domain.errors import ProcessorError
 STOP_SECONDS = 45.0
 """Longer than a worker's own drain; then it is killed, and that is an error."""
 LINES_SHOWN = 15
+_ENDS = frozenset({0, -signal.SIGTERM})
 
 
 @dataclass(slots=True)
@@ -74,7 +75,8 @@ class Child:
 
     async def check(self, *, asked: bool = False) -> None:
         """Raise `ProcessorError` with its last lines where it has ended without being asked to."""
-        if self.alive or self.killed or (asked and self.process.returncode == 0):
+        # One that has not come to hear signals yet has nothing to end in order.
+        if self.alive or self.killed or (asked and self.process.returncode in _ENDS):
             return
         output = await asyncio.to_thread(self.output.read_text, "utf-8", "replace")
         lines = output.splitlines()[-LINES_SHOWN:]

@@ -23,7 +23,7 @@ from processor.adapters.postgres.workers import PostgresWorkers
 from processor.local.stack import LocalStack, Stack
 from processor.runtime.books import until_answered
 from tests.commands import Commands, variables_of
-from tests.restoring import Database, a_database
+from processor.chaos.database import Database, a_database
 from tests.separate import Process, Separately, separately
 from tests.violations import AFTER_A_LOSS, Check, broken_histories
 

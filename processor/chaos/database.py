@@ -1,6 +1,6 @@
-"""How does a test's own database fail over to a standby, or go back to an earlier time?
+"""How does a database of one's own fail over to a standby, or go back to an earlier time?
 
-A server of its own beside the session's, since nobody else's rows may be lost. Whatever becomes of
+A server that nobody else uses, since rows may be lost. Whatever becomes of
 it, it is found again on the same port, as a service's address is.
 """
 
@@ -36,6 +36,7 @@ class Database:
 
     @property
     def url(self) -> str:
+        """The database's URL."""
         return postgres.address(self.port)
 
     async def restart(self) -> None:
@@ -51,7 +52,7 @@ class Database:
     @contextlib.asynccontextmanager
     async def standby(self) -> AsyncIterator[Standby]:
         """A physical standby that streams."""
-        place = _place(self.folder, "standby")
+        place = place_in(self.folder, f"standby-{secrets.token_hex(4)}")
         copy = [str(self.programs / "pg_basebackup"), "-D", str(place / "data"), "-R"]
         copy += ["-c", "fast", "-h", HOST, "-p", str(self.port), "-U", postgres.USER]
         await self._run(copy)
@@ -66,7 +67,7 @@ class Database:
 
     async def copied(self) -> Path:
         """A copy of the data folder, as a volume's snapshot is."""
-        place = _place(self.folder, f"copy-{secrets.token_hex(4)}")
+        place = place_in(self.folder, f"copy-{secrets.token_hex(4)}")
         await self.server.stop()
         await self._run(["cp", "-a", str(self.server.program.folder / "data"), str(place)])
         await self.server.start()
@@ -110,7 +111,7 @@ class Standby:
         """The primary is lost; this one is promoted and answers at its address."""
         await self.primary.server.kill()
         connection = await asyncpg.connect(postgres.address(self.port))
-        assert await connection.fetchval("SELECT pg_promote()")
+        await connection.fetchval("SELECT pg_promote()")
         await connection.close()
         await self.server.stop()
         await self.primary.serve_from(self.place)
@@ -121,7 +122,7 @@ async def a_database() -> AsyncIterator[Database]:
     """An empty server, deleted afterwards."""
     folder = _folder()
     who = account.unprivileged()
-    place, programs = _place(folder, "first"), postgres.binaries(who)
+    place, programs = place_in(folder, "first"), postgres.binaries(who)
     with reserved(place) as ports:
         program = postgres.server(folder, programs, place, who, ports.postgres, BUFFERS)
         database = Database(folder, programs, ports.postgres, Server(program))
@@ -141,7 +142,8 @@ def _folder() -> Path:
     return folder
 
 
-def _place(folder: Path, name: str) -> Path:
+def place_in(folder: Path, name: str) -> Path:
+    """A folder in a folder, where the database's account may write."""
     place = folder / name
     place.mkdir(exist_ok=True)
     who = account.unprivileged()

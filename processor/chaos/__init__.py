@@ -1,0 +1,1 @@
+"""Do the promises hold while whatever runs is killed, frozen, cut off and restarted?"""
