@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 20
 """Violations of one invariant that are told; of the others it is said how many there are."""
+MOST: Final = 10_000
+"""Of one invariant no more are counted."""
 
 POSITIONS: Final = "SELECT partition, critical, high, normal, low FROM jobs.ownership"
 POSITION: Final = """
@@ -103,21 +105,27 @@ async def look(
     await connection.execute(POSITION)
     await connection.copy_records_to_table("position", records=_lines(positions, bounds, topics))
     await connection.execute(ANALYZE)
+    wanted = [
+        one for one in invariants() if one.when in (When.DURING, when) and one.name not in without
+    ]
+    seen = await _ask(connection, wanted)
+    again = [one for one in wanted if one.twice and seen[one.name]]
+    if again:
+        await copying.copy(connection)
+        for name, lines in (await _ask(connection, again)).items():
+            seen[name] = [line for line in lines if line in set(seen[name])]
+    return [Found(one, len(seen[one.name]), tuple(seen[one.name][:SHOWN])) for one in wanted]
+
+
+async def _ask(
+    connection: asyncpg.Connection[Any], wanted: Iterable[Invariant]
+) -> dict[str, list[str]]:
+    """What each query comes back with, all in one snapshot."""
     async with _snapshot(connection):
-        return [
-            await _ask(connection, one)
-            for one in invariants()
-            if one.when in (When.DURING, when) and one.name not in without
-        ]
-
-
-async def _ask(connection: asyncpg.Connection[Any], invariant: Invariant) -> Found:
-    query = (
-        "SELECT line, count(*) OVER () FROM"  # noqa: S608 - our own text
-        f" ({invariant.query}) AS violation (line) LIMIT {SHOWN}"
-    )
-    rows = await connection.fetch(query)
-    return Found(invariant, rows[0][1] if rows else 0, tuple(line for line, _ in rows))
+        return {
+            one.name: [line for (line,) in await connection.fetch(f"{one.query} LIMIT {MOST}")]
+            for one in wanted
+        }
 
 
 @asynccontextmanager

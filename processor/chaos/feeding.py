@@ -6,12 +6,13 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
-from processor.domain.errors import ProcessorError
+from processor.domain.errors import ProcessorError, Unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,13 @@ BLOCKING: Final = "SELECT id FROM jobs.dead_letter WHERE closed IS NULL AND type
 DONE: Final = "SELECT sum(critical + high + normal + low)::bigint FROM jobs.ownership"
 
 
+class Operate(Protocol):
+    """Replays or discards a dead letter."""
+
+    async def __call__(self, dead_letter_id: UUID, /, *, by: str, because: str) -> object:
+        """Answer, or raise `ProcessorError`."""
+
+
 @dataclass
 class Feeding:
     """Submits what a mixture draws, each again until it is acknowledged."""
@@ -57,6 +65,8 @@ class Feeding:
     answers: list[Cancellation] = field(default_factory=list)
     operated: int = 0
     """Dead letters that were replayed or discarded."""
+    pending: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What operators have asked for and were not answered yet."""
     recent: deque[JobId] = field(default_factory=lambda: deque(maxlen=RECENT))
     sent: deque[Submission] = field(default_factory=lambda: deque(maxlen=RECENT))
 
@@ -103,28 +113,40 @@ class Feeding:
         """Cancel, replay and discard now and then, until cancelled."""
         while True:
             await asyncio.sleep(self.chance.uniform(0, 2 * OPERATOR_SECONDS))
+            if self.recent and self.chance.random() < 0.5:  # noqa: PLR2004 - every second time
+                self.pending.append(partial(self._cancel, self.chance.choice(self.recent)))
+            for letter, type_ in await self.asking.fetch(LETTERS):
+                if type_ == "blocks" or self.chance.random() < 0.3:  # noqa: PLR2004 - some stay
+                    self.pending.append(self._closing(letter))
+            await self._operate()
+
+    async def _operate(self) -> None:
+        """Ask for all that is pending; what nobody answered is asked for again, as it says."""
+        for operation in list(self.pending):
             try:
-                if self.recent and self.chance.random() < 0.5:  # noqa: PLR2004 - every second time
-                    job = self.chance.choice(self.recent)
-                    self.answers.append(await self.client.cancel(job, by=WHO, because="chance"))
-                for letter, type_ in await self.asking.fetch(LETTERS):
-                    if type_ == "blocks" or self.chance.random() < 0.3:  # noqa: PLR2004 - some stay
-                        await self._close(letter)
+                await operation()
+            except Unavailable:
+                return
             except ProcessorError:
-                pass  # nobody answered in time, or somebody else was first
+                pass  # somebody else was first, or it cannot be replayed
+            self.pending.remove(operation)
 
     async def unblock(self) -> bool:
-        """Close every letter that blocks its entity; whether there were any."""
+        """Close every letter that blocks its entity; whether there was anything to do."""
         letters = await self.asking.fetch(BLOCKING)
-        for (letter,) in letters:
-            try:
-                await self._close(letter)
-            except ProcessorError:
-                await asyncio.sleep(STEP_SECONDS)
-        return bool(letters)
+        self.pending += [self._closing(letter) for (letter,) in letters]
+        some = bool(self.pending)
+        await self._operate()
+        return some
 
-    async def _close(self, letter: UUID) -> None:
-        operate = self.client.replay if self.chance.random() < 0.6 else self.client.discard  # noqa: PLR2004 - most are replayed
+    async def _cancel(self, job: JobId) -> None:
+        self.answers.append(await self.client.cancel(job, by=WHO, because="chance"))
+
+    def _closing(self, letter: UUID) -> Callable[[], Awaitable[None]]:
+        replays = self.chance.random() < 0.6  # noqa: PLR2004 - most are replayed
+        return partial(self._close, self.client.replay if replays else self.client.discard, letter)
+
+    async def _close(self, operate: Operate, letter: UUID) -> None:
         await operate(letter, by=WHO, because="chance")
         self.operated += 1
 

@@ -31,6 +31,9 @@ class Invariant:
     says: str
     when: When
     query: str
+    twice: bool = False
+    """Whether only that is a violation which is seen again: what the snapshot knew of may have been
+    told after the topics were read."""
 
     @property
     def number(self) -> int:
@@ -56,4 +59,5 @@ def tables() -> str:
 
 def _read(name: str, text: str) -> Invariant:
     says, when, query = text.split("\n", 2)
-    return Invariant(name, says.removeprefix("-- "), When(when.removeprefix("-- ")), query)
+    moment, _, again = when.removeprefix("-- ").partition(", ")
+    return Invariant(name, says.removeprefix("-- "), When(moment), query, again == "twice")

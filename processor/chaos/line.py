@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from processor.chaos.asking import Asking
     from processor.staging.children import Child, Children
 
-PATIENCE: Final = 90.0
-"""Seconds for which something may stand still: far longer than any take-over."""
+PATIENCE: Final = 240.0
+"""Seconds for which something may stand still: far longer than any take-over, and long enough for
+a partition whose owners died to run what they had read one by one."""
 
 NOW: Final = "SELECT clock_timestamp()"
 OWNED: Final = """

@@ -30,6 +30,8 @@ class Child:
     output: Path
     killed: bool = False
     """By the run, on purpose."""
+    asked: bool = False
+    """To end."""
 
     @property
     def pid(self) -> int:
@@ -60,6 +62,7 @@ class Child:
         """End it with SIGTERM and wait; raises `ProcessorError` where it does not end cleanly."""
         if self.killed:
             return
+        self.asked = True
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
             self.wake()  # a frozen process would never hear of it
@@ -71,12 +74,12 @@ class Child:
             raise ProcessorError(
                 f"{self.name} did not end within {STOP_SECONDS:g} s of SIGTERM"
             ) from None
-        await self.check(asked=True)
+        await self.check()
 
-    async def check(self, *, asked: bool = False) -> None:
+    async def check(self) -> None:
         """Raise `ProcessorError` with its last lines where it has ended without being asked to."""
         # One that has not come to hear signals yet has nothing to end in order.
-        if self.alive or self.killed or (asked and self.process.returncode in _ENDS):
+        if self.alive or self.killed or (self.asked and self.process.returncode in _ENDS):
             return
         output = await asyncio.to_thread(self.output.read_text, "utf-8", "replace")
         lines = output.splitlines()[-LINES_SHOWN:]

@@ -20,10 +20,10 @@ from processor.adapters.postgres.lineage import Lineage
 from processor.adapters.postgres.migrations import migrate
 from processor.adapters.postgres.pool import Pool
 from processor.adapters.postgres.workers import PostgresWorkers
+from processor.chaos.database import Database, a_database
 from processor.local.stack import LocalStack, Stack
 from processor.runtime.books import until_answered
 from tests.commands import Commands, variables_of
-from processor.chaos.database import Database, a_database
 from tests.separate import Process, Separately, separately
 from tests.violations import AFTER_A_LOSS, Check, broken_histories
 

@@ -7,5 +7,5 @@ SELECT format('lane %s partition %s offset %s (%s generation %s) has no end', la
 FROM chaos.lane_record AS read
 WHERE NOT EXISTS (
     SELECT FROM jobs.ledger WHERE ledger.job = read.job
-      AND (ledger.generation = read.generation OR ledger.generation < read.generation AND outcome IN ('c', 'x'))
+      AND (ledger.generation >= read.generation OR outcome IN ('c', 'x'))
 )

@@ -5,8 +5,8 @@ FROM chaos.lane_record AS read JOIN position USING (lane, partition)
 WHERE read.at_offset < position.next
   AND NOT EXISTS (
     SELECT FROM jobs.ledger WHERE ledger.job = read.job
-      AND (ledger.generation = read.generation OR ledger.generation < read.generation AND outcome IN ('c', 'x'))
+      AND (ledger.generation >= read.generation OR outcome IN ('c', 'x'))
   )
   AND NOT EXISTS (
-    SELECT FROM jobs.waiting WHERE (waiting.job, waiting.generation) = (read.job, read.generation)
+    SELECT FROM jobs.waiting WHERE waiting.job = read.job AND waiting.generation >= read.generation
   )
