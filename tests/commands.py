@@ -75,10 +75,12 @@ class Commands:
             stderr=subprocess.PIPE,
         )
 
-    def __call__(self, *command: str, text: bytes = b"", **changed: str | None) -> Ended:
+    def __call__(
+        self, *command: str, text: bytes = b"", seconds: float = SECONDS, **changed: str | None
+    ) -> Ended:
         started = self.start(*command, **changed)
         try:
-            out, err = started.communicate(text, SECONDS)
+            out, err = started.communicate(text, seconds)
         except BaseException:
             started.kill()
             started.communicate()

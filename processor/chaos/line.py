@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from processor.chaos.asking import until
 from processor.chaos.handlers import APPLICATION, NAMES
+from processor.domain.errors import ProcessorError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ SELECT min(at) FROM chaos.effect WHERE at > $1 AND partition = ANY ($2) AND work
 WORKED: Final = "SELECT EXISTS (SELECT FROM chaos.effect WHERE at > $1 AND worker = $2)"
 
 
-class StandStill(Exception):  # noqa: N818 - says what was seen
+class StandStill(ProcessorError):  # noqa: N818 - says what was seen
     """Something that had to go on did not."""
 
 

@@ -42,11 +42,11 @@ SESSION_SECONDS = 3.0
 Say = Callable[[str], None]
 
 
-def settings_of(environment: Mapping[str, str]) -> Settings:
+def settings_of(environment: Mapping[str, str], session: float = SESSION_SECONDS) -> Settings:
     """What `JOBS_*` say, a lost worker seen soon; raises `ConfigurationError`."""
     settings = replace(Settings.from_env(environment), release=KIND)
     if not environment.get("JOBS_SESSION_TIMEOUT"):
-        settings = replace(settings, session_timeout=SESSION_SECONDS)
+        settings = replace(settings, session_timeout=session)
     if settings.kafka is not None or settings.database is not None:
         settings.need_kafka()
         settings.need_database()

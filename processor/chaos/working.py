@@ -15,7 +15,7 @@ from processor.bootstrap.failures import one_failure
 from processor.chaos.asking import LOOK_SECONDS
 from processor.chaos.faults import FAULTS
 from processor.chaos.feeding import DONE
-from processor.chaos.line import PATIENCE, StandStill
+from processor.chaos.line import StandStill
 from processor.chaos.wanted import KILLED, draw
 from processor.chaos.watching import SAMPLE_SECONDS, Watching
 
@@ -34,6 +34,8 @@ WARMING_SECONDS: Final = 10.0
 CEILING_SECONDS: Final = 20.0
 PAUSE_SECONDS: Final = (0.0, 2.0)
 FEWEST_WORKERS: Final = 2
+STILL_SECONDS: Final = 90.0
+"""Nothing may move for so long while a run comes to rest."""
 
 POSITIONS: Final = "SELECT partition, critical, high, normal, low FROM jobs.ownership"
 CHECKPOINTS: Final = "SELECT topic, partition, next FROM jobs.checkpoint"
@@ -62,15 +64,15 @@ class Run:
         for _ in range(wanted.workers - 1):
             await line.worker()
         await line.projector()
-        async with self._beside(self.scene.feeding.keep(BACKLOG)):
+        async with beside(self.scene.feeding.keep(BACKLOG)):
             await line.has_worked(*line.workers)
         if wanted.share is not None:
             self.ceiling = await self._measure()
         async with (
-            self._beside(self._feed()),
-            self._beside(self.scene.feeding.operate()),
-            self._beside(self.looks.go_on(self.scene)),
-            self._beside(self._watch()),
+            beside(self._feed()),
+            beside(self.scene.feeding.operate()),
+            beside(self.looks.go_on(self.scene)),
+            beside(self._watch()),
         ):
             await self._disturb()
 
@@ -105,7 +107,7 @@ class Run:
 
     async def _measure(self) -> float:
         """Jobs a second that are done with as much as possible to do."""
-        async with self._beside(self.scene.feeding.keep(FULL)):
+        async with beside(self.scene.feeding.keep(FULL)):
             await asyncio.sleep(WARMING_SECONDS)
             before, began = await self._done(), time.monotonic()
             await asyncio.sleep(CEILING_SECONDS)
@@ -139,15 +141,20 @@ class Run:
         while len(line.workers) < FEWEST_WORKERS:
             await line.worker()
         self.scene.diary.write("comes to rest")
-        moved, last = time.monotonic(), (-1, -1)
+        told = moved = time.monotonic()
+        last = (-1, -1)
         while not await self._is_at_rest():
             await line.children.check()
             now = (await self._done(), await line.asking.value(WAITING))
             if now != last:
                 moved, last = time.monotonic(), now
-            if time.monotonic() - moved > PATIENCE:
+            if time.monotonic() - told > SAMPLE_SECONDS:
+                told = time.monotonic()
+                await self.watching.sample(self.scene)
+                self.say(self._standing())
+            if time.monotonic() - moved > STILL_SECONDS:
                 self.stood_still.append(
-                    f"nothing moved for {PATIENCE:g} s while it came to rest: {now[1]:,} wait"
+                    f"nothing moved for {STILL_SECONDS:g} s while it came to rest: {now[1]:,} wait"
                 )
                 return
             await asyncio.sleep(LOOK_SECONDS * 5)
@@ -175,11 +182,12 @@ class Run:
     async def _done(self) -> int:
         return int(await self.scene.line.asking.value(DONE) or 0)
 
-    @asynccontextmanager
-    async def _beside(self, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-        """Something that goes on while the block lasts; raises what it raises."""
-        with one_failure():
-            async with asyncio.TaskGroup() as group:
-                task = group.create_task(work)
-                yield
-                task.cancel()
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Something that goes on while the block lasts; raises what it raises."""
+    with one_failure():
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(work)
+            yield
+            task.cancel()

@@ -30,6 +30,13 @@ def chaos(  # noqa: PLR0917 - each is an option
         float | None,
         typer.Option(min=0.05, max=1.0, help="Submit this share of what was measured as the most."),
     ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Measure only how long work stands still after a death, a restart, a rebalance.",
+        ),
+    ] = False,
     log: Annotated[
         Path | None, typer.Option(help="Where what was done is written, as JSON lines.")
     ] = None,
@@ -46,6 +53,9 @@ def chaos(  # noqa: PLR0917 - each is an option
     from processor.cli.downloading import downloading
     from processor.cli.running import run
 
+    if measure:
+        _measure(log or Path("processor-chaos-measured.jsonl"))
+        return
     settings = settings_of(os.environ)
     chosen = (KILLING if kills else EVERY) if faults is None else parse_faults(faults)
     seed = secrets.randbelow(1_000_000) if seed is None else seed
@@ -64,3 +74,19 @@ def chaos(  # noqa: PLR0917 - each is an option
     tell(report, console)
     if not report.holds:
         raise typer.Exit(1)
+
+
+def _measure(log: Path) -> None:
+    from processor.chaos.measuring import SESSION_SECONDS, measure
+    from processor.chaos.running import settings_of
+    from processor.cli.downloading import downloading
+    from processor.cli.running import run
+
+    console = Console()
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, highlight=False)
+
+    settings = settings_of(os.environ, SESSION_SECONDS)
+    with downloading(console) as progress:
+        run(measure(settings, log, say, progress))
