@@ -19,7 +19,7 @@ from processor.chaos.database import Database, place_in
 from processor.chaos.proxy import Proxy
 from processor.local import account, jars, packages, postgres
 from processor.local.folders import cache_folder
-from processor.local.ports import HOST, Ports, choose
+from processor.local.ports import HOST, Ports, reserved
 from processor.local.supervisor import Plan, serving
 
 if TYPE_CHECKING:
@@ -54,24 +54,32 @@ async def servers(progress: jars.Progress | None = None) -> AsyncIterator[Server
     archive = await asyncio.to_thread(jars.ensure, cache, progress)
     folder = _folder()
     try:
-        side = choose(place_in(folder, "side"))
-        plan = Plan(os.getpid(), str(folder), str(archive), HEAP, BUFFERS)
-        proxy = Proxy()
-        async with (
-            proxy.listening(side.controller, side.kafka),
-            serving(plan, lambda ports: _second_listener(ports, side)) as both,
-        ):
-            programs = postgres.binaries(account.unprivileged())
-            port = _port_of(both.addresses[1])
-            database = Database(folder, programs, port, both.postgres)
-            try:
-                yield Servers(
-                    both.kafka, database, proxy, both.addresses[0], f"{HOST}:{side.controller}"
-                )
-            finally:
-                await database.server.stop()
+        side = place_in(folder, "side")
+        with reserved(folder) as ports, reserved(side) as others:
+            async with _running(folder, archive, ports, others) as running:
+                yield running
     finally:
         account.forget(folder)
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    folder: Path, archive: Path, ports: Ports, side: Ports
+) -> AsyncIterator[Servers]:
+    plan = Plan(os.getpid(), str(folder), str(archive), HEAP, BUFFERS)
+    proxy = Proxy()
+    async with (
+        proxy.listening(side.controller, side.kafka),
+        serving(plan, ports, _second_listener(ports, side)) as both,
+    ):
+        programs = postgres.binaries(account.unprivileged())
+        database = Database(folder, programs, ports.postgres, both.postgres)
+        try:
+            yield Servers(
+                both.kafka, database, proxy, both.addresses[0], f"{HOST}:{side.controller}"
+            )
+        finally:
+            await database.server.stop()
 
 
 def _folder() -> Path:
@@ -80,11 +88,6 @@ def _folder() -> Path:
     folder.chmod(0o711)
     (folder / "logs").mkdir()
     return folder
-
-
-def _port_of(address: str) -> int:
-    """The port of a database's address."""
-    return int(address.rpartition(":")[2].partition("/")[0])
 
 
 def _second_listener(ports: Ports, side: Ports) -> Mapping[str, str]:

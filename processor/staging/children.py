@@ -76,10 +76,11 @@ class Child:
             ) from None
         await self.check()
 
-    async def check(self) -> None:
+    async def check(self, *, asked: bool = False) -> None:
         """Raise `ProcessorError` with its last lines where it has ended without being asked to."""
         # One that has not come to hear signals yet has nothing to end in order.
-        if self.alive or self.killed or (self.asked and self.process.returncode in _ENDS):
+        asked = asked or self.asked
+        if self.alive or self.killed or (asked and self.process.returncode in _ENDS):
             return
         output = await asyncio.to_thread(self.output.read_text, "utf-8", "replace")
         lines = output.splitlines()[-LINES_SHOWN:]
