@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
@@ -12,17 +12,21 @@ from processor.adapters.kafka.reader import KafkaReader
 from processor.adapters.postgres.holds import PostgresHolds
 from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.projection import PostgresProjections
+from processor.adapters.postgres.situations import PostgresSituations
 from processor.adapters.postgres.telling import TellingHistory, told
 from processor.adapters.postgres.waiting_room import PostgresWaitingRoom
 from processor.bootstrap.topics import assert_topics
 from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.asking import Asker, places_of
+from processor.runtime.explaining import Explainer
 from processor.runtime.waiting_for import Reasons
 from projections.history import FoldedHistory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from processor.domain.explanation import Explanation
+    from processor.domain.ids import JobId
     from processor.domain.status import JobStatus
     from processor.ports.codec import Codec
     from processor.ports.log import Place
@@ -38,6 +42,17 @@ async def asking(settings: Settings) -> AsyncIterator[Asker]:
     codec = await asyncio.to_thread(AvroCodec)
     async with AsyncExitStack() as held:
         yield asker_over(settings, client_pool(url, held), codec, Acknowledged())
+
+
+@asynccontextmanager
+async def explaining(settings: Settings) -> AsyncIterator[Explainer]:
+    """One who explains why a job does not run."""
+    url = settings.need_database()
+    codec = await asyncio.to_thread(AvroCodec)
+    async with AsyncExitStack() as held:
+        pool = client_pool(url, held)
+        asker = asker_over(settings, pool, codec, Acknowledged())
+        yield explainer_over(settings, pool, codec, asker)
 
 
 def client_pool(url: str, held: AsyncExitStack) -> Pool:
@@ -66,3 +81,28 @@ def asker_over(settings: Settings, pool: Pool, codec: Codec, acknowledged: Ackno
             return await reasons.of(status)
 
     return Asker(TellingHistory(history, url), acknowledged, ends, SystemClock(), why=why)
+
+
+class _Explainer(Explainer):
+    """An explainer whose every failure is one clear line."""
+
+    def __init__(self, url: str, *parts: Any, **settings: Any) -> None:  # noqa: ANN401 - handed on
+        super().__init__(*parts, **settings)
+        self._url = url
+
+    async def explain(self, job: JobId) -> Explanation:
+        """See `processor.runtime.explaining.Explainer`."""
+        with told(self._url):
+            return await super().explain(job)
+
+
+def explainer_over(settings: Settings, pool: Pool, codec: Codec, asker: Asker) -> Explainer:
+    """One who explains over these connections."""
+    return _Explainer(
+        settings.need_database(),
+        asker,
+        PostgresSituations(pool),
+        codec,
+        grace=settings.handler_grace,
+        look_ahead=settings.look_ahead,
+    )

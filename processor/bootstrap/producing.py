@@ -13,7 +13,7 @@ from processor.adapters.event_kinds import EventKinds
 from processor.adapters.kafka.event_bus import KafkaEventBus
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.postgres.dead_letters import PostgresLetters
-from processor.bootstrap.asking import asker_over, client_pool
+from processor.bootstrap.asking import asker_over, client_pool, explainer_over
 from processor.bootstrap.operating import operator_over
 from processor.bootstrap.topics import check_topics
 from processor.domain.errors import ConfigurationError
@@ -26,8 +26,11 @@ from projections.queries import DeadLetters
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from processor.domain.explanation import Explanation
+    from processor.domain.ids import JobId
     from processor.ports.event_bus import EventBus
     from processor.runtime.asking import Asker
+    from processor.runtime.explaining import Explainer
     from processor.runtime.operating import Operator
 
 
@@ -51,9 +54,22 @@ class Client(client.Client):
         events: EventBus | None = None,
         operator: Operator | None = None,
         letters: DeadLetters | None = None,
+        explainer: Explainer | None = None,
     ) -> None:
         super().__init__(submitter, asker, events, operator)
         self._letters = letters
+        self._explainer = explainer
+
+    async def explain(self, job_id: JobId) -> Explanation:
+        """Why a job does not run: the one thing that keeps it, as a sentence and in its parts.
+
+        Raises `JobNotFound`, or `Unavailable` where nobody can say yet.
+        """
+        if self._explainer is None:
+            raise ConfigurationError(
+                "JOBS_DATABASE is not set: what keeps a job is in the database"
+            )
+        return await self._explainer.explain(job_id)
 
     @property
     def dead_letters(self) -> DeadLetters:
@@ -93,4 +109,6 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Client]:
         pool = client_pool(settings.database, held)
         asker = asker_over(settings, pool, codec, acknowledged)
         operator = operator_over(settings, pool, log, codec, asker, acknowledged)
-        yield Client(submitter, asker, events, operator, DeadLetters(PostgresLetters(pool), codec))
+        explainer = explainer_over(settings, pool, codec, asker)
+        letters = DeadLetters(PostgresLetters(pool), codec)
+        yield Client(submitter, asker, events, operator, letters, explainer)

@@ -102,8 +102,12 @@ async def _made(
     kafka, url = settings.need_kafka(), settings.need_database()
     codec = await asyncio.to_thread(AvroCodec)
     lineage = Lineage()
+    worker = uuid4()
+    called = str(worker)[:8]
     service = await held.enter_async_context(
-        Pool(url, SERVICE_CONNECTIONS, name="job-worker", settings=SERVICE, lineage=lineage)
+        Pool(
+            url, SERVICE_CONNECTIONS, name=f"job-worker {called}", settings=SERVICE, lineage=lineage
+        )
     )
     await check_tables(settings, service)
     cluster = await check_topics(settings)
@@ -112,14 +116,13 @@ async def _made(
         Pool(
             url,
             settings.connections,
-            name="job-handlers",
+            name=f"job-handlers {called}",
             prepare=PREPARE,
             idle=min(IDLE_SECONDS, settings.session_timeout * 2 / 3),
             lineage=lineage,
         )
     )
     made: list[WorkerRuntime] = []
-    worker = uuid4()
     world = World(
         clock=SystemClock(),
         codec=codec,

@@ -12,6 +12,7 @@ from processor.cli.bench import bench
 from processor.cli.cancel import cancel
 from processor.cli.chaos import chaos
 from processor.cli.demo import demo
+from processor.cli.explain import explain
 from processor.cli.hold import hold, release
 from processor.cli.local import local
 from processor.cli.migrate import migrate
@@ -47,6 +48,7 @@ _COMMANDS = (
     projector,
     submit,
     status,
+    explain,
     cancel,
     hold,
     release,

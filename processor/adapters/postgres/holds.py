@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = "id, kind, value, release, why, made_by, made_at, until, mode::text AS mode"
 _STANDS: Final = "ended_at IS NULL AND (until IS NULL OR until > statement_timestamp())"
-_OPEN: Final = f"""
+OPEN: Final = f"""
 SELECT {_COLUMNS} FROM jobs.hold WHERE {_STANDS} ORDER BY id
 """  # noqa: S608 - names of columns
 _END_BY_TIME: Final = """
@@ -49,8 +49,8 @@ class PostgresHolds:
     async def open(self) -> list[Hold]:
         """Every open hold, the oldest first."""
         async with self._pool.connection(Priority.HIGH) as connection:
-            rows = await connection.fetch(_OPEN)
-        return [_hold(row) for row in rows]
+            rows = await connection.fetch(OPEN)
+        return [hold_of(row) for row in rows]
 
     async def hold(
         self, kind: HoldKind, value: str, by: str, because: str, until: int | None = None
@@ -60,7 +60,7 @@ class PostgresHolds:
             await connection.execute(_END_BY_TIME, kind, value)
             row = await connection.fetchrow(_HOLD, kind, value, because, by, instant(until))
         assert row is not None  # noqa: S101 - it was inserted or updated
-        return _hold(row)
+        return hold_of(row)
 
     async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:
         """End a hold, or every hold of a thing; False where none was open."""
@@ -70,7 +70,8 @@ class PostgresHolds:
         return bool(rows)
 
 
-def _hold(row: asyncpg.Record) -> Hold:
+def hold_of(row: asyncpg.Record) -> Hold:
+    """An open hold, as its columns say."""
     return Hold(
         id=row["id"],
         kind=HoldKind(row["kind"]),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _COLUMNS: Final = """
 partition, token, worker, released, unclean, critical, high, normal, low, epoch, suspect_until
 """
-_OWNERS: Final = f"""
+OWNERS: Final = f"""
 SELECT {_COLUMNS} FROM jobs.ownership WHERE partition = ANY ($1::smallint[])
 """  # noqa: S608 - names of columns
 _TAKE: Final = f"""
@@ -58,8 +58,8 @@ class PostgresOwnership:
     async def owners(self, partitions: Collection[int]) -> Mapping[int, Owner]:
         """The rows as they stand."""
         async with self._pool.connection(Priority.HIGH) as connection:
-            rows = await connection.fetch(_OWNERS, list(partitions))
-        return {row["partition"]: _owner(row) for row in rows}
+            rows = await connection.fetch(OWNERS, list(partitions))
+        return {row["partition"]: owner_of(row) for row in rows}
 
     async def take(self, seen: Owner, token: UUID, worker: UUID, *, unclean: bool) -> Owner | None:
         """Put a new token where `seen`'s still stands; None where another came first.
@@ -77,7 +77,7 @@ class PostgresOwnership:
                 return None
             # The token is ours by now: nobody else writes about the partition's suspects.
             suspects = await connection.fetch(_SUSPECTS, seen.partition) if row["unclean"] else []
-        return _owner(row, [Suspect(Priority(lane), *rest) for lane, *rest in suspects])
+        return owner_of(row, [Suspect(Priority(lane), *rest) for lane, *rest in suspects])
 
     async def advance(self, moves: Sequence[Move]) -> set[int]:
         """Write positions, all in one statement; the partitions whose row still was as `before`."""
@@ -97,7 +97,8 @@ class PostgresOwnership:
         return row is not None
 
 
-def _owner(row: asyncpg.Record, suspects: Sequence[Suspect] = ()) -> Owner:
+def owner_of(row: asyncpg.Record, suspects: Sequence[Suspect] = ()) -> Owner:
+    """An ownership row, as its columns say."""
     until = row["suspect_until"]
     return Owner(
         partition=row["partition"],

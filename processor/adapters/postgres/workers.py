@@ -20,7 +20,8 @@ ON CONFLICT (id) DO UPDATE SET release = excluded.release, types = excluded.type
 """
 _BEAT: Final = f"""
 WITH mine AS (
-    UPDATE jobs.worker SET beat = beat + 1 WHERE id = $1 RETURNING id, beat, leaving
+    UPDATE jobs.worker SET beat = beat + 1, beat_at = clock_timestamp() WHERE id = $1
+    RETURNING id, beat, leaving
 ), everybody AS (
     SELECT id, beat, leaving FROM mine
     UNION ALL

@@ -1,0 +1,115 @@
+"""What stands about one job, in one snapshot, over the tables that workers write?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from processor.adapters.postgres.holds import OPEN, hold_of
+from processor.adapters.postgres.ownership import OWNERS, owner_of
+from processor.adapters.postgres.projection import microseconds
+from processor.adapters.postgres.waiting_rows import COLUMNS, SETTLED, waiting_of
+from processor.domain.priority import Priority
+from processor.ports.ledger import Ending
+from processor.ports.situations import LATELY, LiveWorker, Lock, Seat, Situation
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from processor.adapters.postgres.pool import Pool
+    from processor.domain.ids import JobId
+
+_ROW: Final = f"""
+SELECT {COLUMNS} FROM jobs.waiting w WHERE w.job = $1 ORDER BY w.generation DESC LIMIT 1
+"""  # noqa: S608 - names of columns
+_ENDING: Final = """
+SELECT generation, outcome::text FROM jobs.ledger WHERE job = $1 ORDER BY generation DESC LIMIT 1
+"""
+_HEAD: Final = f"""
+SELECT {COLUMNS} FROM jobs.waiting w
+WHERE w.entity_key = $1 AND w.holds AND w.job <> $2 AND NOT {SETTLED}
+"""  # noqa: S608 - names of columns
+_BEFORE: Final = f"""
+SELECT count(*) FROM (
+    SELECT FROM jobs.waiting w
+    WHERE w.partition = $1 AND w.entity_key = $2 AND w.state = 'q' AND w.job <> $5
+        AND (w.lane, w.place) < ($3, $4) AND NOT {SETTLED}
+    LIMIT 10000
+) AS earlier
+"""  # noqa: S608 - our own condition
+_WORKERS: Final = """
+SELECT id, release, types, leaving, extract(epoch FROM clock_timestamp() - beat_at)::float AS silent
+FROM jobs.worker ORDER BY started_at
+"""
+_LOCK: Final = """
+SELECT l.pid, a.application_name, a.xact_start, a.state LIKE 'idle in%' AS idle
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (l.classid::bigint << 32 | l.objid::bigint) = $1
+LIMIT 1
+"""
+_LATELY: Final = f"""
+SELECT count(*) FROM jobs.ledger
+WHERE ended_at > clock_timestamp() - interval '{LATELY} seconds' AND (partition, lane) = ($1, $2)
+"""  # noqa: S608 - a number of ours
+
+
+class PostgresSituations:
+    """`Situations` in the ledger's database. Each statement finds its rows by an index."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def seat(self, job: JobId) -> Seat | None:
+        """Where a waiting job's row says that it sits; None where none waits."""
+        async with self._pool.connection() as connection:
+            row = await connection.fetchrow(_ROW, job)
+        if row is None:
+            return None
+        return Seat(row["partition"], Priority(row["lane"]), row["entity_key"], row["place"])
+
+    async def of(self, job: JobId, seat: Seat) -> Situation:
+        """Everything that decides whether the job may run."""
+        partition, lane, key, place = seat
+        async with (
+            self._pool.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            row = await connection.fetchrow(_ROW, job)
+            ending = await connection.fetchrow(_ENDING, job)
+            head = await connection.fetchrow(_HEAD, key, job)
+            before = await connection.fetchval(_BEFORE, partition, key, lane, place, job)
+            owner = await connection.fetchrow(OWNERS, [partition])
+            workers = await connection.fetch(_WORKERS)
+            holds = await connection.fetch(OPEN)
+            lock = await connection.fetchrow(_LOCK, key)
+            lately = await connection.fetchval(_LATELY, partition, lane)
+            now = await connection.fetchval("SELECT clock_timestamp()")
+        return Situation(
+            now=microseconds(now),
+            row=None if row is None else waiting_of(row),
+            ending=None if ending is None else (ending[0], Ending(ending[1])),
+            head=None if head is None else waiting_of(head),
+            before=before or 0,
+            owner=None if owner is None else owner_of(owner),
+            workers=tuple(_worker(one) for one in workers),
+            holds=tuple(hold_of(one) for one in holds),
+            lock=None if lock is None else _lock(lock),
+            ended_lately=lately or 0,
+        )
+
+
+def _worker(row: Any) -> LiveWorker:  # noqa: ANN401 - a record of asyncpg's
+    return LiveWorker(
+        row["id"], row["release"], frozenset(row["types"]), row["leaving"], row["silent"]
+    )
+
+
+def _lock(row: Any) -> Lock:  # noqa: ANN401 - a record of asyncpg's
+    since = row["xact_start"]
+    return Lock(
+        row["pid"],
+        row["application_name"] or "",
+        0 if since is None else microseconds(since),
+        bool(row["idle"]),
+    )

@@ -1,0 +1,73 @@
+"""Why is one job not running, on the word of everything that decides it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from processor.domain.events import Queued, Retrying
+from processor.domain.ids import entity_key
+from processor.domain.outcome import Outcome
+from processor.ports.codec import Undecodable
+from processor.ports.situations import Seat
+from processor.runtime.asked import Asked
+from processor.runtime.causes import cause_of
+
+if TYPE_CHECKING:
+    from processor.domain.explanation import Explanation
+    from processor.domain.ids import JobId
+    from processor.domain.status import JobStatus
+    from processor.ports.codec import Codec
+    from processor.ports.situations import Situations
+    from processor.ports.waiting_room import Waiting
+    from processor.runtime.asking import Asker
+
+
+class Explainer:
+    """Explains jobs; `grace` and `look_ahead` are the workers' settings."""
+
+    def __init__(
+        self,
+        asker: Asker,
+        situations: Situations,
+        codec: Codec,
+        *,
+        grace: float,
+        look_ahead: int,
+    ) -> None:
+        self._asker = asker
+        self._situations = situations
+        self._codec = codec
+        self._grace = grace
+        self._look_ahead = look_ahead
+
+    async def explain(self, job: JobId) -> Explanation:
+        """What keeps it; raises `JobNotFound`, or `Unavailable` where nobody can say yet.
+
+        The snapshot is taken after the history was asked: what it holds is the newer word.
+        """
+        status = await self._asker.status(job)
+        seat = await self._situations.seat(job) or seat_of(status)
+        found = await self._situations.of(job, seat)
+        asked = Asked(status, seat, found, self._grace, self._look_ahead, self._failed)
+        return cause_of(asked)
+
+    def _failed(self, row: Waiting) -> Retrying | None:
+        if row.wait.body is None:
+            return None
+        try:
+            outcome = self._codec.decode_journal(row.wait.body)
+        except Undecodable:
+            return None
+        events = outcome.events if isinstance(outcome, Outcome) else ()
+        return next((one for one in reversed(events) if isinstance(one, Retrying)), None)
+
+
+def seat_of(status: JobStatus) -> Seat:
+    """Where the history says that a job's record stands."""
+    queued = next(
+        one.event
+        for one in reversed(status.history)
+        if isinstance(one.event, Queued) and one.event.generation == status.generation
+    )
+    key = entity_key(status.tenant, status.entity)
+    return Seat(queued.partition, queued.lane, key, queued.offset)
