@@ -12,15 +12,18 @@ from processor.cli.bench import bench
 from processor.cli.cancel import cancel
 from processor.cli.chaos import chaos
 from processor.cli.demo import demo
+from processor.cli.entity import entity
 from processor.cli.explain import explain
 from processor.cli.hold import hold, release
 from processor.cli.local import local
 from processor.cli.migrate import migrate
+from processor.cli.overview import overview
 from processor.cli.projector import projector
 from processor.cli.rebuild import rebuild
 from processor.cli.status import status
 from processor.cli.submit import submit
 from processor.cli.worker import worker
+from processor.cli.workers import workers
 from processor.settings import describe
 
 
@@ -49,6 +52,9 @@ _COMMANDS = (
     submit,
     status,
     explain,
+    entity,
+    overview,
+    workers,
     cancel,
     hold,
     release,

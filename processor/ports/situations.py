@@ -26,7 +26,8 @@ class Seat(NamedTuple):
     """Its record's offset; -1 where only its outcome is known."""
 
 
-class LiveWorker(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LiveWorker:
     """A worker's row."""
 
     id: UUID

@@ -36,8 +36,9 @@ SELECT count(*) FROM (
     LIMIT 10000
 ) AS earlier
 """  # noqa: S608 - our own condition
-_WORKERS: Final = """
-SELECT id, release, types, leaving, extract(epoch FROM clock_timestamp() - beat_at)::float AS silent
+WORKERS: Final = """
+SELECT id, release, types, leaving, started_at,
+    extract(epoch FROM clock_timestamp() - beat_at)::float AS silent
 FROM jobs.worker ORDER BY started_at
 """
 _LOCK: Final = """
@@ -80,7 +81,7 @@ class PostgresSituations:
             head = await connection.fetchrow(_HEAD, key, job)
             before = await connection.fetchval(_BEFORE, partition, key, lane, place, job)
             owner = await connection.fetchrow(OWNERS, [partition])
-            workers = await connection.fetch(_WORKERS)
+            workers = await connection.fetch(WORKERS)
             holds = await connection.fetch(OPEN)
             lock = await connection.fetchrow(_LOCK, key)
             lately = await connection.fetchval(_LATELY, partition, lane)
@@ -92,14 +93,15 @@ class PostgresSituations:
             head=None if head is None else waiting_of(head),
             before=before or 0,
             owner=None if owner is None else owner_of(owner),
-            workers=tuple(_worker(one) for one in workers),
+            workers=tuple(worker_of(one) for one in workers),
             holds=tuple(hold_of(one) for one in holds),
             lock=None if lock is None else _lock(lock),
             ended_lately=lately or 0,
         )
 
 
-def _worker(row: Any) -> LiveWorker:  # noqa: ANN401 - a record of asyncpg's
+def worker_of(row: Any) -> LiveWorker:  # noqa: ANN401 - a record of asyncpg's
+    """A worker, as its columns say."""
     return LiveWorker(
         row["id"], row["release"], frozenset(row["types"]), row["leaving"], row["silent"]
     )
