@@ -6,17 +6,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
 from processor.local.stack import LocalStack, Stack
 from processor.testing.embedded import embedded, own_database, own_namespace
+from tests.processes import files, processes
 from tests.stacks import containers, engine_missing
 
 pytest_plugins = ["processor.testing.fixtures"]
+
+USUAL = "not long"
+"""The tests that run when nobody asks for others."""
 
 NOT_RUN = "not run on --stack containers"
 
@@ -35,6 +41,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seed", type=int, help="of the one fuzzed input that is to be tried again, alone"
     )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The usual tests share two processes; whoever picks some of them by name has one."""
+    option = config.option
+    if option.keyword or option.lf or option.markexpr != USUAL:
+        return 0
+    named = files(config.args, config.invocation_params.dir)
+    return processes(named, os.cpu_count() or 1, psutil.virtual_memory().available)
 
 
 def pytest_configure() -> None:
