@@ -37,6 +37,10 @@ from processor.testing.member import Hook, Member, task_of_a_process
 from processor.testing.naming import CODEC, TOPICS
 from processor.testing.virtual_time import loop_of_the_test
 
+SHORTEST, LONGER, LONGEST = 0.01, 1.05, 0.1
+"""Seconds between two looks at whether something has come, and how they grow: who waits for minutes
+need not know it to the hundredth."""
+
 TIMES = Times(session=6.0, drain=5.0)
 
 TypeAdapter(int)  # pydantic looks for its plugins on the disk once, which a coroutine must not
@@ -143,9 +147,11 @@ class MemoryCluster:
     async def until(self, reached: Callable[[], object], within: float = 120.0) -> None:
         """Let time pass until that is so; within so many seconds of the world's time."""
         deadline = self.clock.monotonic() + within
+        step = SHORTEST
         while not reached():
             assert self.clock.monotonic() < deadline, "it did not come to that"
-            await self.clock.sleep(0.01)
+            await self.clock.sleep(step)
+            step = min(step * LONGER, LONGEST)
 
     async def settled(self, within: float = 120.0) -> None:
         """Let time pass until every lane is done to its end and nothing waits."""
