@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from typing import Any, Final
 
 from tenacity import wait_fixed
@@ -33,6 +34,14 @@ async def poison_at_once(request: Request[Any]) -> None:
 
 
 jobs.register("poison", poison_at_once, retry=Retry(attempts=1))
+
+
+@jobs.handler("killed", retry=Retry(attempts=1))
+async def killed(request: Request[Any]) -> None:
+    """Ends as when the kernel wants its memory."""
+    connection = await request.connection()
+    await connection.execute("INSERT INTO effect VALUES ($1)", request.job_id)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @jobs.handler("poison when run again", retry=Retry(attempts=3, wait=wait_fixed(0.1)))

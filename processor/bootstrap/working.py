@@ -33,6 +33,7 @@ from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
 from processor.runtime.telemetry import MetricsService
 from processor.runtime.tracing import Tracing
+from processor.runtime.troubles import Readiness
 from processor.runtime.worker import WorkerRuntime
 from processor.runtime.world import Manner, World
 from processor.settings import Settings
@@ -69,16 +70,30 @@ class Worker:
         self._stop = asyncio.Event()
         self._held = AsyncExitStack()
         self._group = asyncio.TaskGroup()
+        self._runtime: WorkerRuntime | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         settings = self._settings or Settings.from_env(os.environ)
         async with AsyncExitStack() as held:
-            runtime = await _made(self._jobs, settings, self._sessions, held)
+            self._runtime = await _made(self._jobs, settings, self._sessions, held)
             self._held = held.pop_all()
         await self._group.__aenter__()
-        self._running = self._group.create_task(runtime.run(self._stop))
+        self._running = self._group.create_task(self._runtime.run(self._stop))
         return self
+
+    def readiness(self) -> Readiness:
+        """Whether it works as it should, and why not, in sentences: for a health check.
+
+        It asks nobody and may be called from any thread, also while the event loop stands still.
+        """
+        if self._runtime is None or self._running is None:
+            return Readiness(ready=False, reasons=("the worker has not started",))
+        if self._running.done():
+            return Readiness(ready=False, reasons=(_how_it_ended(self._running),))
+        if self._stop.is_set():
+            return Readiness(ready=False, reasons=("the worker stops",))
+        return self._runtime.health.readiness()
 
     async def __aexit__(
         self,
@@ -134,7 +149,7 @@ async def _made(
             for lane in settings.topics.lanes
         ],
         membership=await held.enter_async_context(
-            _membership(settings, lambda: all(one.progresses() for one in made))
+            _membership(settings, lambda: all(one.health.progresses() for one in made))
         ),
         ownership=PostgresOwnership(service),
         workers=PostgresWorkers(service),
@@ -160,10 +175,22 @@ async def _made(
         grace=settings.handler_grace,
         look_ahead=LookAhead(jobs=settings.look_ahead),
         times=Times(session=settings.session_timeout, drain=settings.drain_timeout),
+        witness=True,
         worker=worker,
     )
     made.append(WorkerRuntime(jobs, world, manner))
     return made[0]
+
+
+def _how_it_ended(running: asyncio.Task[None]) -> str:
+    error = None if running.cancelled() else running.exception()
+    try:
+        with one_failure():
+            if error is not None:
+                raise error
+    except BaseException as told:  # noqa: BLE001 - it is only told
+        return f"the worker has ended: {told}"
+    return "the worker has stopped"
 
 
 def _group(settings: Settings) -> str:

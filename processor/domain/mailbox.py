@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from processor.domain.priority import LANES
 
@@ -22,12 +22,13 @@ T = TypeVar("T")
 _NOWHERE: Final = -1
 
 
-_Placed = tuple[int, T]
-"""A job behind its place: a bare tuple, since every job has one."""
+class _Placed(NamedTuple, Generic[T]):
+    place: int
+    job: T
 
 
 def _place(placed: _Placed[T]) -> int:
-    return placed[0]
+    return placed.place
 
 
 class _Mailbox(Generic[T]):
@@ -69,16 +70,14 @@ class Mailboxes(Generic[T]):
 
     def put(self, entity: int, lane: int, place: int, job: T) -> None:
         """Add a job to its entity's lane, in the order of places."""
-        box = self._boxes.get(entity)
-        if box is None:
-            box = self._boxes[entity] = _Mailbox()
+        box = self._box(entity)
         line = box.lines.get(lane)
         if line is None:
-            box.lines[lane] = deque(((place, job),))
-        elif line[-1][0] <= place:
-            line.append((place, job))
+            box.lines[lane] = deque((_Placed(place, job),))
+        elif line[-1].place <= place:
+            line.append(_Placed(place, job))
         else:
-            insort(line, (place, job), key=_place)
+            insort(line, _Placed(place, job), key=_place)
         if not (box.out or box.held) and (box.standing == _NOWHERE or lane < box.standing):
             self._restand(entity, box)
 
@@ -127,7 +126,7 @@ class Mailboxes(Generic[T]):
             box.head = None
             return job
         jobs = box.lines[lane]
-        job = jobs.popleft()[1]
+        job = jobs.popleft().job
         if not jobs:
             del box.lines[lane]
         return job
@@ -162,15 +161,21 @@ class Mailboxes(Generic[T]):
         """The job that was taken is settled, or waits elsewhere: the entity's next may go."""
         box = self._boxes[entity]
         box.out = False
-        if box.lines or box.held or box.head is not None:
-            self._restand(entity, box)
-        else:  # most entities have one job here at a time
-            del self._boxes[entity]
+        self._settle(entity, box)
 
     def waiting(self, entity: int, lane: int) -> int:
         """How many jobs of an entity wait in a lane."""
         box = self._boxes.get(entity)
         return 0 if box is None else len(box.lines.get(lane, ()))
+
+    def holds(self, entity: int, job: T) -> bool:
+        """Whether that job waits here."""
+        box = self._boxes.get(entity)
+        if box is None:
+            return False
+        if box.head is not None and box.head[1] is job:
+            return True
+        return any(placed.job is job for line in box.lines.values() for placed in line)
 
     def withdraw(self, entity: int, lane: int | None = None, keep: int = 0) -> list[T]:
         """Remove and return an entity's waiting jobs of one lane, or of all, save the first few."""
@@ -181,7 +186,7 @@ class Mailboxes(Generic[T]):
         for one in sorted(box.lines) if lane is None else [lane]:
             line = box.lines.get(one, deque())
             while len(line) > keep:
-                withdrawn.append(line.pop()[1])
+                withdrawn.append(line.pop().job)
             if not line:
                 box.lines.pop(one, None)
         self._settle(entity, box)
@@ -198,7 +203,7 @@ class Mailboxes(Generic[T]):
             return True
         for lane, line in box.lines.items():
             for placed in line:
-                if placed[1] is job:
+                if placed.job is job:
                     line.remove(placed)
                     if not line:
                         del box.lines[lane]
@@ -214,8 +219,8 @@ class Mailboxes(Generic[T]):
                 dropped.append(box.head[1])
                 box.head = None
             for lane, line in list(box.lines.items()):
-                kept = deque(placed for placed in line if not unwanted(placed[1]))
-                dropped.extend(placed[1] for placed in line if unwanted(placed[1]))
+                kept = deque(placed for placed in line if not unwanted(placed.job))
+                dropped.extend(placed.job for placed in line if unwanted(placed.job))
                 box.lines[lane] = kept
                 if not kept:
                     del box.lines[lane]

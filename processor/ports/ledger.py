@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +38,8 @@ class Answer(Enum):
     """The partition has another owner."""
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One row for the ledger: the end of (job, generation)."""
 
     job: JobId
@@ -98,9 +99,8 @@ class Known:
 class Flushed:
     """What a group flush came to."""
 
-    winners: Sequence[Entry | LedgerRow | None]
-    """For each entry itself where it is written; else the row that stands in its place, read back
-    in a new statement; None where fenced."""
+    winners: list[LedgerRow | None]
+    """For each entry the row that stands, read back in a new statement; None where fenced."""
     fenced: frozenset[int]
     """Partitions that are no longer ours; nothing of them was written."""
 

@@ -8,7 +8,7 @@ goes to the group flush, everything else is rolled back and recorded under the f
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,56 +17,31 @@ from processor.domain.errors import Reject
 from processor.domain.limits import OUTCOME_BYTES
 from processor.ports.ledger import Answer, Ending, Fault
 from processor.ports.waiting_room import WaitingState
+from processor.runtime.calling import timed_out
 from processor.runtime.ending import Endings
 from processor.runtime.enduring import to_the_end
+from processor.runtime.failing import place_of
 from processor.runtime.request import Interrupted
 from processor.runtime.run import Run
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from types import TracebackType
 
-    from processor.ports.clock import Clock
-    from processor.runtime.calling import Caller
+    from processor.domain.errors import AttemptTimeout
+    from processor.runtime.collaborators import Collaborators
     from processor.runtime.delivery import Delivery
-    from processor.runtime.flusher import Flusher
-    from processor.runtime.handlers import Handler, Jobs
-    from processor.runtime.holding import Holding
-    from processor.runtime.observing import Observer
-    from processor.runtime.outcomes import Outcomes
-    from processor.runtime.partition import OwnedPartition
-    from processor.runtime.recording import Recorder
+    from processor.runtime.handlers import Handler
     from processor.runtime.request import Opening
-    from processor.runtime.run import Desk, Identity
-    from processor.runtime.settling import Settling
+    from processor.runtime.run import Identity
 
 log = structlog.get_logger(__name__)
 
 PAUSE_WHEN_BUSY = 0.05
 LONGEST_PAUSE = 2.0
+NOT_OURS = "the attempt was cancelled, and not by its worker"
 FAULTS_AT_MOST = 20
 """Repeats that the infrastructure caused, while other connections answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collaborators:
-    """What an attempt needs of its worker."""
-
-    jobs: Jobs
-    outcomes: Outcomes
-    desk: Desk
-    clock: Clock
-    caller: Caller
-    flusher: Flusher
-    recorder: Recorder
-    settling: Settling
-    holding: Holding
-    observer: Observer
-    grace: float
-    """Seconds that a job waits for a handler of its type."""
-    doubt: Callable[[OwnedPartition, str], None]
-    look_afresh: Callable[[int], None]
-    """Has what is held in a partition looked at soon."""
 
 
 class Attempts:
@@ -96,8 +71,8 @@ class Attempts:
         except asyncio.CancelledError:
             await self._stopped(run)
         finally:
-            self._with.observer.end(run)
-            delivery.running = None
+            if not run.left_behind:
+                self._over(run)
 
     async def _after_fault(self, run: Run, fault: Fault) -> None:
         try:
@@ -107,8 +82,17 @@ class Attempts:
             await self._stopped(run)
 
     async def _stopped(self, run: Run) -> None:
+        """The attempt was cancelled: by the worker, or by nobody knows whom."""
         await self._close(run)
-        await to_the_end(asyncio.ensure_future(self.stop(run.delivery)))
+        if run.delivery.stopped:
+            last = self.stop(run.delivery)
+        else:
+            last = self._again_after_fault(run, Fault(NOT_OURS))
+        await to_the_end(asyncio.ensure_future(last))
+
+    def _over(self, run: Run) -> None:
+        self._with.observer.end(run)
+        run.delivery.running = None
 
     async def stop(self, delivery: Delivery) -> None:
         """Let go of a dispatched job: somebody ended it, or the worker loses its partition."""
@@ -128,15 +112,23 @@ class Attempts:
         elif handler is None:
             await self._ending.miss(run)
         else:
-            try:
-                await self._handle(run, handler)
-            except (Fault, KeyboardInterrupt):
+            await self._call(run, handler)
+
+    async def _call(self, run: Run, handler: Handler[Any]) -> None:
+        try:
+            await self._handle(run, handler)
+        except BaseException as error:  # the handler's own, whatever it is
+            if run.left_behind:
+                return
+            if isinstance(error, Fault | KeyboardInterrupt):
                 raise
-            except BaseException as error:  # noqa: BLE001 - the handler's own, whatever it is
-                await self._not_complete(run, handler, error)
+            await self._not_complete(run, handler, error)
 
     async def _handle(self, run: Run, handler: Handler[Any]) -> None:
-        result = await self._with.caller.call(run, handler)
+        overdue = partial(self._leave_behind, run, handler)
+        result = await self._with.caller.call(run, handler, overdue)
+        if run.left_behind:
+            return
         body = self._with.outcomes.encode_success(run, self._with.clock.now(), result)
         if len(body) > OUTCOME_BYTES:
             message = f"the outcome has {len(body):,} bytes; at most {OUTCOME_BYTES:,} are kept"
@@ -147,7 +139,7 @@ class Attempts:
             await self._commit(run, run.opening, body)
 
     async def _not_complete(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
-        if isinstance(error, asyncio.CancelledError) and _is_stopped():
+        if isinstance(error, asyncio.CancelledError) and _is_sent(run):
             raise error
         if run.interrupted:
             await self._obey(run)
@@ -155,6 +147,36 @@ class Attempts:
             raise fault from error
         else:
             await self._fail(run, handler, error)
+
+    def _leave_behind(self, run: Run, handler: Handler[Any], stands: TracebackType | None) -> None:
+        """End a job without its handler, which was cancelled and goes on (it swallows that).
+
+        Its slot, its entity and its connection are others' again; what it still does through its
+        request is refused. What it does to the outside world nobody can stop.
+        """
+        run.left_behind = run.returned = True
+        error = timed_out(handler).with_traceback(stands)
+        log.error(
+            "a handler goes on although its time is over, and is left behind: it must let"
+            " CancelledError out",
+            job=str(run.delivery.record.job),
+            type=handler.type,
+            place=place_of(error),
+        )
+        self._with.go_on_without(run.delivery, self._end_without(run, handler, error))
+
+    async def _end_without(self, run: Run, handler: Handler[Any], error: AttemptTimeout) -> None:
+        try:
+            if run.delivery.stopped:
+                await self._stopped(run)
+            else:
+                await self._fail(run, handler, error)
+        except Fault as fault:
+            await self._after_fault(run, fault)
+        except asyncio.CancelledError:
+            await self._stopped(run)
+        finally:
+            self._over(run)
 
     async def _commit(self, run: Run, opening: Opening, body: bytes) -> None:
         """Make a success durable: in its own transaction, or by the group flush."""
@@ -238,7 +260,12 @@ def _fault_of(run: Run, error: BaseException) -> Fault | None:
     return None if transaction is None else transaction.fault(error)
 
 
-def _is_stopped() -> bool:
-    """Whether the worker cancelled this attempt, rather than the handler itself."""
+def _is_sent(run: Run) -> bool:
+    """Whether somebody has cancelled this attempt, rather than the handler raised it by itself.
+
+    Whom the worker did not send is not believed a second time: then it is an attempt.
+    """
     attempt = asyncio.current_task()
-    return attempt is not None and attempt.cancelling() > 0
+    if attempt is None or not attempt.cancelling():
+        return False
+    return run.delivery.stopped or not run.delivery.faults

@@ -96,12 +96,7 @@ class Backlog:
     async def look(self) -> None:
         """Count."""
         owned = list(self._owned().values())
-        ends: dict[Place, int] = {}
-        for lane in LANES:
-            places = [Place(self._topics.lane(lane), one.number) for one in owned]
-            if places:
-                bounds = await self._readers[lane].bounds(places)
-                ends.update((place, end) for place, (_, end) in bounds.items())
+        ends = await ends_of(self._topics, self._readers, owned)
         now, first = self._clock.now(), self._first()
         filled, pictures = {}, []
         for one in owned:
@@ -133,6 +128,19 @@ class Backlog:
                 where, came = (delivery.partition, delivery.lane), since(delivery)
                 first[where] = min(came, first.get(where, came))
         return first
+
+
+async def ends_of(
+    topics: Topics, readers: Sequence[Reader], owned: Sequence[OwnedPartition]
+) -> Mapping[Place, int]:
+    """Where the log ends, in every lane of these partitions; raises `Unavailable`."""
+    ends: dict[Place, int] = {}
+    for lane in LANES:
+        places = [Place(topics.lane(lane), one.number) for one in owned]
+        if places:
+            bounds = await readers[lane].bounds(places)
+            ends.update((place, end) for place, (_, end) in bounds.items())
+    return ends
 
 
 async def watch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
-from types import CoroutineType
+from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -14,15 +14,17 @@ from processor.runtime.enduring import to_the_end
 from processor.runtime.request import Interrupted, Request
 from processor.runtime.result import encode_result
 from processor.runtime.stepping import Over, first_step
+from processor.runtime.time_out import Patience, TimeOut
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
-    from types import TracebackType
 
     from processor.runtime.handlers import Handler
     from processor.runtime.observing import Observer
     from processor.runtime.run import Run
+
+    Overdue = Callable[[TracebackType | None], None]
 
 log = structlog.get_logger(__name__)
 
@@ -30,15 +32,21 @@ log = structlog.get_logger(__name__)
 class Caller:
     """Calls handlers: coroutines in the loop, `def` functions in threads."""
 
-    def __init__(self, threads: Executor, observer: Observer) -> None:
+    def __init__(
+        self, threads: Executor, observer: Observer, patience: Patience | None = None
+    ) -> None:
         self._threads = threads
         self._observer = observer
+        self._patience = patience or Patience()
 
-    async def call(self, run: Run, handler: Handler[Any]) -> bytes:
-        """The encoded result; raises `ParseError`, `AttemptTimeout`, `ResultInvalid`.
+    async def call(
+        self, run: Run, handler: Handler[Any], overdue: Overdue = lambda _: None
+    ) -> bytes:
+        """The encoded result; raises `ParseError`, `AttemptTimeout`, `ResultInvalid`, `Reject`.
 
         What else the handler raises passes through. `Interrupted` is raised although the handler
-        may have swallowed it: the verdict is sticky.
+        may have swallowed it: the verdict is sticky. So is what was said of its follow-ups.
+        `overdue` is told where a coroutine stands that goes on although its time-out cancelled it.
         """
         self._observer.called(run)
         payload = handler.parse(run.delivery.record.payload)
@@ -46,12 +54,39 @@ class Caller:
             if handler.in_thread:
                 returned = await self._in_thread(run, handler, payload)
             else:
-                returned = await _in_loop(handler, Request(payload, run))
+                returned = await self._in_loop(run, handler, Request(payload, run), overdue)
         finally:
             run.returned = True
         if run.opening is not None and run.interrupted:
             raise Interrupted
+        if run.follow_ups is not None:
+            run.follow_ups.assert_whole()
         return encode_result(returned)
+
+    async def _in_loop(
+        self, run: Run, handler: Handler[Any], request: Request[Any], overdue: Overdue
+    ) -> object:
+        """Call it; a time-out is set only for one that has to wait."""
+        work: object = handler.function(request)
+        seconds, rest = handler.timeout, cast("Awaitable[object]", work)
+        if isinstance(work, CoroutineType):  # and not what a decorator made of it
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            step = first_step(work)
+            if isinstance(step, Over):
+                return step.returned
+            seconds, rest = max(0.0, seconds - (loop.time() - began)), step
+        time_out = TimeOut(seconds, self._patience, lambda: overdue(where_it_stands(work)))
+        try:
+            with time_out:
+                returned = await rest
+        except asyncio.CancelledError as cancelled:
+            if time_out.expired and not run.delivery.stopped:
+                raise timed_out(handler) from cancelled
+            raise
+        if time_out.expired:  # the handler swallowed the cancellation
+            raise timed_out(handler)
+        return returned
 
     async def _in_thread(self, run: Run, handler: Handler[Any], payload: object) -> object:
         """A thread cannot be stopped: past its time-out the attempt fails when the thread ends.
@@ -70,47 +105,28 @@ class Caller:
             await asyncio.wait((thread,))
         finally:
             await to_the_end(thread)
-        raise _timed_out(handler, None)
-
-
-async def _in_loop(handler: Handler[Any], request: Request[Any]) -> object:
-    """Call it; a time-out is set only for one that has to wait."""
-    work = handler.function(request)
-    if not isinstance(work, CoroutineType):  # what a decorator made of it
-        return await _in_time(handler, handler.timeout, cast("Awaitable[object]", work))
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    step = first_step(work)
-    if isinstance(step, Over):
-        return step.returned
-    return await _in_time(handler, handler.timeout - (loop.time() - began), step)
-
-
-async def _in_time(handler: Handler[Any], seconds: float, work: Awaitable[object]) -> object:
-    deadline = asyncio.timeout(max(0.0, seconds))
-    try:
-        async with deadline:
-            returned = await work
-    except TimeoutError as error:
-        if deadline.expired():
-            raise _timed_out(handler, error) from error
-        raise
-    if deadline.expired():  # the handler swallowed the cancellation
-        raise _timed_out(handler, None)
-    return returned
+        raise timed_out(handler)
 
 
 def where_it_stood(error: BaseException) -> TracebackType | None:
     """The traceback of the cancellation by which a time-out ended the handler."""
-    expired = error.__cause__
-    if not isinstance(error, AttemptTimeout) or expired is None:
-        return None
-    # asyncio names the cancellation as the cause from Python 3.11.3 on, before it is the context.
-    cancelled = expired.__cause__ or expired.__context__
+    cancelled = error.__cause__ if isinstance(error, AttemptTimeout) else None
     return None if cancelled is None else cancelled.__traceback__
 
 
-def _timed_out(handler: Handler[Any], cause: TimeoutError | None) -> AttemptTimeout:
-    error = AttemptTimeout(f"the attempt took longer than {handler.timeout:g} s")
-    error.__cause__ = cause
-    return error
+def where_it_stands(work: object) -> TracebackType | None:
+    """The same of a handler's coroutine that is suspended and goes on."""
+    frames = []
+    coroutine: Any = work
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        frames.append(frame)
+        coroutine = coroutine.cr_await
+    stands = None
+    for frame in reversed(frames):
+        stands = TracebackType(stands, frame, frame.f_lasti, frame.f_lineno)
+    return stands
+
+
+def timed_out(handler: Handler[Any]) -> AttemptTimeout:
+    """The error of an attempt that took longer than it may."""
+    return AttemptTimeout(f"the attempt took longer than {handler.timeout:g} s")

@@ -57,6 +57,7 @@ class Dispatcher:
         self._held = [0 for _ in LANES]
         self._asked = False
         self._stopped = False
+        self._left_behind: set[asyncio.Task[Any]] = set()
         self._carrier: asyncio.Task[None] | None = None
         self._context: Context | None = None
         """What every attempt begins with: not what another one left."""
@@ -72,9 +73,9 @@ class Dispatcher:
                 self._context = copy_context()
             asyncio.get_running_loop().call_soon(self._pump, context=self._context)
 
-    def has_more(self) -> bool:
-        """Whether there are jobs that could start if there are slots for them."""
-        return any(self._mailboxes.ready)
+    def is_full(self, lane: Priority) -> bool:
+        """Whether no job of a lane can start before another ends."""
+        return not may_send(lane, self._held, self._slots)
 
     def stop(self) -> None:
         """Start nothing more."""
@@ -84,6 +85,15 @@ class Dispatcher:
         """Return when no attempt of now runs any more, or after that many seconds."""
         if self.running:
             await asyncio.wait(self.running, timeout=timeout)
+
+    def forsake(self) -> None:
+        """Keep the attempts that do not end from keeping their loop from ending, for ever.
+
+        They were cancelled, and have had the time to end. A loop that is closed cancels what it
+        knows and waits for that.
+        """
+        for carrier in (*self.running, *self._left_behind):
+            asyncio.tasks._unregister_task(carrier)  # noqa: SLF001 - documented for who extends asyncio
 
     def cancel(self, partition: OwnedPartition | None = None) -> None:
         """Cancel the running attempts of a partition, or all."""
@@ -105,9 +115,35 @@ class Dispatcher:
 
         def cancel() -> None:
             if self.running.get(carrier) is delivery:
+                delivery.stopped = True
                 carrier.cancel()
 
         asyncio.get_running_loop().call_soon(cancel)
+
+    def go_on_without(self, delivery: Delivery, ending: Coroutine[None, None, None]) -> None:
+        """Let `ending` have the slot of a job whose attempt does not end.
+
+        Its carrier is left to it: nobody waits for that any more.
+        """
+        (carrier,) = (one for one, running in self.running.items() if running is delivery)
+        del self.running[carrier]
+        self._left_behind.add(carrier)
+        loop = asyncio.get_running_loop()
+        instead = loop.create_task(self._end(delivery, ending), context=self._context)
+        self.running[instead] = delivery
+
+    async def _end(self, delivery: Delivery, ending: Coroutine[None, None, None]) -> None:
+        try:
+            await ending
+        except Exception as error:  # noqa: BLE001 - it is only told
+            _tell(error)
+        finally:
+            self._held[delivery.lane] -= 1
+            self._admission.ended(delivery)
+            instead = asyncio.current_task()
+            assert instead is not None  # noqa: S101 - this is one
+            self.running.pop(instead, None)
+            self.wake()
 
     def _pump(self) -> None:
         if self._may_begin():
@@ -134,17 +170,19 @@ class Dispatcher:
         ]
         try:
             for _ in range(BURST):
-                delivery = self._next(None if all(may) else may)
+                delivery = self._next(may)
                 if delivery is None:
                     return
                 self.running[carrier] = delivery
-                if await self._has_waited(delivery):
+                # One that cancelled its own task must not have the next one pay for it.
+                if await self._has_waited(delivery, carrier) or carrier.cancelling():
                     break
         finally:
             self.running.pop(carrier, None)
+            self._left_behind.discard(carrier)
         self.wake()
 
-    async def _has_waited(self, delivery: Delivery) -> bool:
+    async def _has_waited(self, delivery: Delivery, carrier: asyncio.Task[Any]) -> bool:
         """Run one attempt; whether it had to wait."""
         delivery.partition.out += 1
         self.dispatched += 1
@@ -158,25 +196,26 @@ class Dispatcher:
             try:
                 await taken
             finally:
-                self._held[delivery.lane] -= 1
+                if self.running.get(carrier) is delivery:  # it was not left behind
+                    self._held[delivery.lane] -= 1
         except (KeyboardInterrupt, SystemExit):
             raise
         except asyncio.CancelledError:
             pass
-        except BaseException as error:
-            log.critical("an attempt broke outside its handler", exc_info=error)
+        except BaseException as error:  # noqa: BLE001 - it is only told
+            _tell(error)
         finally:
-            self._admission.ended(delivery)
+            if self.running.get(carrier) is delivery:
+                self._admission.ended(delivery)
         return True
 
-    def _next(self, may: Sequence[bool] | None) -> Delivery | None:
-        """Take the next job among those lanes, or all; None where nothing may start."""
+    def _next(self, may: Sequence[bool]) -> Delivery | None:
+        """Take the next job among those lanes; None where nothing may start."""
         mailboxes = self._mailboxes
         while True:
-            ready = mailboxes.ready
-            if may:
-                ready = [count if one else 0 for count, one in zip(ready, may, strict=True)]
-            lane = self._shares.pick(ready)
+            lane = self._shares.pick(
+                [count if mine else 0 for count, mine in zip(mailboxes.ready, may, strict=True)]
+            )
             if lane is None:
                 if self._admission.call_next():
                     continue
@@ -184,3 +223,7 @@ class Dispatcher:
             delivery = mailboxes.take(lane)
             if delivery.partition.quarantine is None or self._admission.admits(delivery):
                 return delivery
+
+
+def _tell(error: BaseException) -> None:
+    log.critical("an attempt broke outside its handler", exc_info=error)

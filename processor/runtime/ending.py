@@ -16,12 +16,13 @@ from processor.ports.waiting_room import WaitingState
 from processor.runtime.calling import where_it_stood
 from processor.runtime.deciding import delay_after
 from processor.runtime.failing import detail_of
+from processor.runtime.missing_handlers import MissingHandlers
 from processor.runtime.run import as_it_waits
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
     from processor.domain.events import ErrorDetail
-    from processor.runtime.attempt import Collaborators
+    from processor.runtime.collaborators import Collaborators
     from processor.runtime.delivery import Delivery
     from processor.runtime.handlers import Handler
     from processor.runtime.run import Run
@@ -34,6 +35,7 @@ class Endings:
 
     def __init__(self, collaborators: Collaborators) -> None:
         self._with = collaborators
+        self._missing = MissingHandlers(collaborators.clock)
 
     async def miss(self, run: Run) -> None:
         """No handler is registered: wait for one, and fail once nobody came in the grace period."""
@@ -46,7 +48,7 @@ class Endings:
             missing = HandlerMissing(f"no handler was registered for {type_!r} in {waited:,.0f} s")
             await self.fail_unstarted(run, detail_of(missing))
             return
-        log.error("a job waits for a handler of its type", type=type_, job=str(delivery.record.job))
+        self._missing.waits(type_, delivery.record.job)
         wait = wait_of(delivery, WaitingState.HELD, due_in=self._with.grace - waited)
         await self._with.recorder.wait(delivery, wait, tell=False)
         if self._with.jobs.find(type_) is not None:  # registered before the row was there

@@ -21,7 +21,7 @@ from processor.domain.events import ErrorDetail, Reason
 from processor.domain.limits import ERROR_BYTES, NAME_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
 REASONS: Final[dict[type, Reason]] = {
@@ -58,14 +58,14 @@ def detail_of(error: BaseException, stood: TracebackType | None = None) -> Error
         reason,
         type(error).__name__,
         _cut(_said(error), _HALF),
-        _place(frames),
+        place_in(frames),
         traceback=_cut_front(lines, _HALF - 512),
     )
 
 
 def place_of(error: BaseException) -> str:
     """module:function:line of the innermost frame that is the application's own code."""
-    return _place(traceback.extract_tb(error.__traceback__))
+    return place_in(traceback.extract_tb(error.__traceback__))
 
 
 def _reason_of(error: BaseException) -> Reason:
@@ -74,12 +74,12 @@ def _reason_of(error: BaseException) -> Reason:
     return next(known, Reason.HANDLER_FAILED)
 
 
-def _place(frames: traceback.StackSummary) -> str:
+def place_in(frames: Sequence[traceback.FrameSummary]) -> str:
     """module:function:line of the innermost frame that is the handler's own code."""
     own = [frame for frame in frames if not frame.filename.startswith((*_LIBRARIES, _OURS, "<"))]
     if not (own or frames):
         return ""
-    frame = (own or list(frames))[-1]
+    frame = (own or frames)[-1]
     return f"{Path(frame.filename).stem}:{frame.name}:{frame.lineno}"
 
 

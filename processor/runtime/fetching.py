@@ -91,6 +91,16 @@ class LaneFetcher:
         """Records became done, or holds have changed: there may be something to read."""
         self._changed.set()
 
+    def should_read(self, partition: OwnedPartition) -> bool:
+        """Whether what the log has of a partition is to be read now: there is room for it."""
+        number = partition.number
+        mine = self._reading.get(number) is partition and number not in self._full
+        return mine and not self._is_lane_held(self.lane)
+
+    def is_halted(self, partition: OwnedPartition) -> bool:
+        """Whether a partition waits until its next record can be decoded."""
+        return partition.number in self._halted
+
     def stop(self) -> None:
         """End after the fetch that is under way, which must not be cancelled."""
         self._stopped = True

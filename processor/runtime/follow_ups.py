@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class FollowUps:
     """The submissions of one run, encoded."""
 
-    __slots__ = ("_clock", "_codec", "_parent", "_started", "encoded", "size")
+    __slots__ = ("_clock", "_codec", "_parent", "_refused", "_started", "encoded", "size")
 
     def __init__(
         self, codec: Codec, clock: Clock, parent: SubmissionRecord, started: Started
@@ -37,6 +37,7 @@ class FollowUps:
         self._clock = clock
         self._parent = parent
         self._started = started
+        self._refused: str | None = None
         self.encoded: list[bytes] = []
         self.size = 0
 
@@ -49,14 +50,23 @@ class FollowUps:
             raise Reject(message) from None
         value = self._codec.encode_submission(record)
         if len(self.encoded) >= FOLLOW_UPS:
-            message = f"more than {FOLLOW_UPS:,} follow-ups: submit a job that submits the rest"
-            raise Reject(message)
-        if self.size + len(value) > FOLLOW_UP_BYTES:
-            message = f"the follow-ups have more than {FOLLOW_UP_BYTES:,} bytes together"
-            raise Reject(message)
+            self._refused = (
+                f"more than {FOLLOW_UPS:,} follow-ups: submit a job that submits the rest"
+            )
+        elif self.size + len(value) > FOLLOW_UP_BYTES:
+            self._refused = f"the follow-ups have more than {FOLLOW_UP_BYTES:,} bytes together"
+        self.assert_whole()
         self.encoded.append(value)
         self.size += len(value)
         return record.job
+
+    def assert_whole(self) -> None:
+        """Raise `Reject` where one was refused for want of room, whatever became of that error.
+
+        Of a handler that swallows it some follow-ups would be missing without a word.
+        """
+        if self._refused is not None:
+            raise Reject(self._refused)
 
     def _record(self, submission: Submission, payload: bytes) -> SubmissionRecord:
         parent = self._parent

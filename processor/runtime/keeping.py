@@ -45,6 +45,8 @@ class Times:
     """How long handlers of a partition that is let go may still run."""
     grace: float = 5.0
     """How long what was cancelled then may take to end before a stop leaves it behind."""
+    lag: float = 1.0
+    """How long the event loop may stand still before that is said and granted to handlers."""
     beat: float = 1.0
     write: float = 0.25
     look: float = 0.1

@@ -24,7 +24,7 @@ from processor.runtime.books import until_answered
 from processor.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from processor.domain.submission import SubmissionRecord
     from processor.domain.topics import Topics
@@ -88,7 +88,6 @@ class Publisher:
         self._sweeping = sweeping
         self._topics = topics
         self._partitions = partitions
-        self._journal = [Place(topics.events, number) for number in range(partitions)]
         self._on_done = on_done
         self._publications: Inbox[Publication] = Inbox()
         self._free = asyncio.Semaphore(AT_ONCE)
@@ -101,10 +100,10 @@ class Publisher:
         self._publications.put(publication)
         self._idle.clear()
 
-    def publish_all(self, publications: Sequence[Publication]) -> None:
-        """The same of many, at least one."""
-        self._publications.add(publications)
-        self._idle.clear()
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something handed in is not acknowledged."""
+        return not self._idle.is_set()
 
     async def drained(self) -> None:
         """Return when everything handed in has been acknowledged."""
@@ -124,15 +123,14 @@ class Publisher:
         while records:
             answers = await self._log.append(records)
             failures = [answer for answer in answers if isinstance(answer, LogFailure)]
-            if not failures:
-                break
             records = [
                 record
                 for record, answer in zip(records, answers, strict=True)
                 if isinstance(answer, LogFailure)
             ]
-            log.error("an outcome is not published yet", because=str(failures[0]))
-            await self._clock.sleep(PAUSE_AFTER_FAILURE)
+            if failures:
+                log.error("an outcome is not published yet", because=str(failures[0]))
+                await self._clock.sleep(PAUSE_AFTER_FAILURE)
         await self._allow(batch)
         self._free.release()
         self._under_way -= 1
@@ -143,11 +141,11 @@ class Publisher:
     async def _allow(self, batch: list[Publication]) -> None:
         rows = []
         for one in batch:
-            delivery = one.delivery
+            record = one.delivery.record
             if one.after is After.POSITION:
-                delivery.done()
+                one.delivery.done()
             elif one.after is After.ROW:
-                rows.append((delivery.record.job, delivery.record.generation))
+                rows.append((record.job, record.generation))
         if rows:
             await until_answered(self._clock, lambda: self._sweeping.remove(rows))
         for one in batch:
@@ -155,13 +153,8 @@ class Publisher:
 
     def _legible(self, batch: list[Publication]) -> tuple[list[Publication], list[Append]]:
         """What can be published and its records: an outcome of a later release waits for that."""
-        legible: list[Publication] = []
-        records: list[Append] = []
+        legible, records = [], []
         for one in batch:
-            if one.ending is not Ending.FAILED and not one.follow_ups:
-                legible.append(one)
-                records.append(self._in_journal(one))
-                continue
             try:
                 records += self._records(one)
             except UnknownSchema as unknown:
@@ -175,7 +168,11 @@ class Publisher:
         return legible, records
 
     def _records(self, one: Publication) -> list[Append]:
-        journal = self._in_journal(one)
+        delivery = one.delivery
+        key = delivery.record.entity.encode()
+        journal = Append(Place(self._topics.events, delivery.partition.number), key, one.body)
+        if one.ending is not Ending.FAILED and not one.follow_ups:
+            return [journal]
         outcome = self._outcome(one.body)
         if outcome is None:
             return [journal]
@@ -188,11 +185,6 @@ class Publisher:
         if one.follow_ups:
             records += [self._follow_up(value) for value in outcome.follow_ups]
         return records
-
-    def _in_journal(self, one: Publication) -> Append:
-        delivery = one.delivery
-        key = delivery.record.entity.encode()
-        return Append(self._journal[delivery.partition.number], key, one.body)
 
     def _outcome(self, body: bytes) -> Outcome | None:
         try:

@@ -53,6 +53,8 @@ class Run:
     """The handler was called."""
     returned = False
     """The handler has returned: it can open nothing more."""
+    left_behind = False
+    """The handler goes on although it was cancelled: its job ends, or has, without it."""
     last: Durable | Success | None = None
     """The event with which the outcome ends that is being made durable."""
     opening: Opening | None = None

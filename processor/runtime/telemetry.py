@@ -14,6 +14,10 @@ payload; types beyond the first thousand, which anybody can submit, are counted 
 | job.failures_total | counter, type, lane, reason | jobs that failed for good |
 | job.retries_total | counter, type, lane, reason | failed attempts that another one follows |
 | job.cancellations_total | counter, type, lane | jobs that were cancelled |
+| job.loop_lag_seconds | gauge | how long a worker's event loop stood still, at most, of late |
+| job.unread_seconds | gauge, lane | for how long records were there, and room, and none was read |
+| job.idle_seconds | gauge, lane | for how long records have waited and none was done |
+| job.position_seconds | gauge, lane | how long the position has not moved that stands longest |
 | job.dlq_size | gauge | dead letters that nobody has replayed or discarded, by each projector |
 """
 
@@ -87,9 +91,9 @@ class MetricsService:
         """A run has ended, however."""
         self._processed.record(max(0.0, seconds), self._of(type_, lane))
 
-    def completed(self, type_: str, lane: Priority, jobs: int = 1) -> None:
-        """The success of so many jobs is durable."""
-        self._completed.add(jobs, self._of(type_, lane))
+    def completed(self, type_: str, lane: Priority) -> None:
+        """A job's success is durable."""
+        self._completed.add(1, self._of(type_, lane))
 
     def failed(self, type_: str, lane: Priority, reason: Reason) -> None:
         """A job's failure for good is durable."""
@@ -109,6 +113,26 @@ class MetricsService:
         """Report what these say whenever somebody collects: a number for each lane, or nothing."""
         self._gauge("job.queue_depth", "1", "Records that are not done", self._by_lane(depths))
         self._gauge("job.oldest_seconds", "s", "Age of the oldest of them", self._by_lane(oldest))
+
+    def watch_standstills(
+        self,
+        lag: Callable[[], float],
+        unread: Callable[[], Sequence[float]],
+        idle: Callable[[], Sequence[float]],
+        still: Callable[[], Sequence[float]],
+    ) -> None:
+        """Report what these say of a worker; 0 where everything moves."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            return () if self._closed else (Observation(lag()),)
+
+        self._gauge("job.loop_lag_seconds", "s", "Longest standstill of the event loop", observe)
+        for name, description, read in (
+            ("job.unread_seconds", "Records are not read", unread),
+            ("job.idle_seconds", "Records wait and none is done", idle),
+            ("job.position_seconds", "A position does not move", still),
+        ):
+            self._gauge(name, "s", description, self._by_lane(read))
 
     def watch_dead_letters(self, size: Callable[[], int | None]) -> None:
         """Report what this says; nothing where it says None."""

@@ -11,27 +11,32 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
+from processor.domain.errors import Unavailable
 from processor.ports.ledger import Fault
+from processor.ports.log import LogCut
 from processor.runtime.admission import Admission
 from processor.runtime.afresh import Afresh
 from processor.runtime.announcing import Announcer
-from processor.runtime.attempt import Attempts, Collaborators
+from processor.runtime.attempt import Attempts
 from processor.runtime.backlog import watch
 from processor.runtime.beating import Heart
 from processor.runtime.books import Books
 from processor.runtime.calling import Caller
+from processor.runtime.collaborators import Collaborators
 from processor.runtime.dispatcher import Dispatcher
 from processor.runtime.examining import Examiner
 from processor.runtime.flusher import Flusher
+from processor.runtime.handler_threads import HandlerThreads
+from processor.runtime.health import Health
 from processor.runtime.holding import Holding
 from processor.runtime.intake import Intake
 from processor.runtime.keeping import Holdings, Keeper
+from processor.runtime.loop_lag import LoopLag
 from processor.runtime.memory import Memory
 from processor.runtime.observing import Observer
 from processor.runtime.outcomes import Outcomes
@@ -45,6 +50,7 @@ from processor.runtime.row_decoding import RowDecoder
 from processor.runtime.run import Desk, Identity
 from processor.runtime.settling import Settling
 from processor.runtime.suspects import Warden
+from processor.runtime.time_out import Patience
 from processor.runtime.waking import Waking
 
 if TYPE_CHECKING:
@@ -59,9 +65,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-STUCK_AFTER = 30.0
-"""Seconds without a turn of a fetcher or the keeper."""
-
 
 class WorkerRuntime:
     """One worker, over whatever adapters it is given."""
@@ -70,7 +73,8 @@ class WorkerRuntime:
         self._jobs = jobs
         self._world = world
         self._manner = manner
-        self._threads = ThreadPoolExecutor(manner.slots, thread_name_prefix="handler")
+        self._threads = HandlerThreads(manner.slots)
+        self._lag = LoopLag(world.clock, manner.times.lag)
         memory = self._memory = Memory()
         admission = Admission(memory, world.clock)
         self._warden = Warden(manner.worker, world.suspects, world.clock, admission, self._doubt)
@@ -78,7 +82,7 @@ class WorkerRuntime:
             memory.mailboxes,
             manner.slots,
             self._attempt,
-            self._may_dispatch,
+            lambda: self.health.may_dispatch(),  # noqa: PLW0108 - it is made of what comes later
             self._is_lane_held,
             admission,
         )
@@ -96,7 +100,7 @@ class WorkerRuntime:
         self._observer = Observer(manner.topics, world.clock, world.metrics, world.tracing)
         settling = Settling(memory, self._publisher, wake, self._observer, self._look_again)
         books = self._books = Books(world.ledger, world.room, world.clock)
-        self._flusher = Flusher(books, settling, self._doubt, self.dispatcher.has_more)
+        self._flusher = Flusher(books, settling, self._doubt)
         self._queueing = Queueing(books, memory, settling, self._doubt)
         self._replaying = Replaying(books, memory, settling, self._doubt)
         self._recorder = Recorder(books, self._queueing, settling, self._doubt)
@@ -124,14 +128,13 @@ class WorkerRuntime:
         )
         self._attempts = self._make_attempts(settling, afresh)
         self._fetchers = self._make_fetchers(settling)
-        self.keeper = Keeper(
-            manner.worker,
-            world.membership,
-            world.ownership,
-            world.clock,
-            Holdings(memory, self._returning, self._fetchers, self.dispatcher, self._publisher),
-            manner.times,
+        holdings = Holdings(
+            memory, self._returning, self._fetchers, self.dispatcher, self._publisher
         )
+        self.keeper = Keeper(
+            manner.worker, world.membership, world.ownership, world.clock, holdings, manner.times
+        )
+        self.health = Health(world, manner, self.keeper, holdings, self._holding, self._lag)
         world.on_replaced(self.keeper.doubt_everything)
         self._heart = Heart(
             manner.worker,
@@ -147,32 +150,35 @@ class WorkerRuntime:
         """How histories and logs call this worker: host, process, and the start of its id."""
         return f"{socket.gethostname()}/{os.getpid()}/{str(self._manner.worker)[:8]}"
 
-    def progresses(self) -> bool:
-        """Whether fetchers and keeper have come round lately: if not, others should take over."""
-        since = self._world.clock.monotonic() - STUCK_AFTER
-        turns = (self.keeper.turned_at, *(fetcher.turned_at for fetcher in self._fetchers))
-        return all(turned_at >= since for turned_at in turns)
-
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain; raises what makes working on impossible."""
-        world, worker = self._world, self._manner.worker
+        world, manner = self._world, self._manner
         await self._heart.join(stop, self._jobs)
         log.info("a worker starts", worker=self.name, types=sorted(self._jobs))
         try:
-            async with asyncio.TaskGroup() as group:
+            async with (
+                self.health.watched(by_a_thread=manner.witness),
+                asyncio.TaskGroup() as group,
+            ):
                 services = [group.create_task(service) for service in self._services()]
                 fetching = [group.create_task(fetcher.run()) for fetcher in self._fetchers]
                 await stop.wait()
                 await self._drain()
                 # A fetch under way must not be cancelled; it ends by itself.
-                await asyncio.wait(fetching, timeout=self._manner.times.grace)
+                await asyncio.wait(fetching, timeout=manner.times.grace)
                 for service in (*services, *fetching):
                     service.cancel()
+        except BaseExceptionGroup as failed:
+            if (
+                failed.split((Unavailable, LogCut))[1] is None
+            ):  # no job's doing: nobody is suspected
+                await self._heart.leave()
+            raise
         finally:
             await self._end_attempts()
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads.shutdown()
         with suppress(Fault):
-            await world.workers.part(worker)
+            await world.workers.part(manner.worker)
         log.info("a worker has stopped", worker=self.name)
 
     def _services(self) -> list[Coroutine[None, None, None]]:
@@ -201,6 +207,7 @@ class WorkerRuntime:
             announcer.run(),
             self._observer.run(),
             self._warden.run(self._owned),
+            *self.health.services(),
             watch(world, self._manner.topics, self._owned, self._memory.reserved.values),
             *(chore() for chore in world.chores),
         ]
@@ -219,15 +226,13 @@ class WorkerRuntime:
         self.dispatcher.stop()
         self.dispatcher.cancel()
         await self.dispatcher.idle(self._manner.times.grace)
+        self.dispatcher.forsake()
 
     async def _attempt(self, delivery: Delivery) -> None:
         if delivery.partition.quarantine is None:
             await self._attempts.run(delivery)
         else:
             await self._warden.attempt(self._attempts, delivery)
-
-    def _may_dispatch(self) -> bool:
-        return self._holding.known and self.keeper.may_dispatch()
 
     def _is_lane_held(self, lane: Priority) -> bool:
         return self._holding.is_lane_held(lane)
@@ -254,7 +259,11 @@ class WorkerRuntime:
                 Outcomes(world.codec, world.timeline),
                 Desk(world.codec, world.clock, world.transactions),
                 world.clock,
-                Caller(self._threads, self._observer),
+                Caller(
+                    self._threads,
+                    self._observer,
+                    Patience(self._lag.stood_still, self._manner.times.grace),
+                ),
                 self._flusher,
                 self._recorder,
                 settling,
@@ -263,6 +272,7 @@ class WorkerRuntime:
                 self._manner.grace,
                 self._doubt,
                 afresh.take,
+                self.dispatcher.go_on_without,
             ),
         )
 

@@ -73,4 +73,6 @@ class Manner:
     """Seconds that a job waits for a handler of its type before it fails."""
     look_ahead: LookAhead = field(default_factory=LookAhead)
     times: Times = field(default_factory=Times)
+    witness: bool = False
+    """Whether a thread says who blocks the event loop, while it is blocked."""
     worker: UUID = field(default_factory=uuid4)

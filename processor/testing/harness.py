@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from processor.adapters.memory.holds import MemoryHolds
@@ -13,6 +15,7 @@ from processor.ports.holds import HoldKind
 from processor.runtime.client import RESULT_TIMEOUT
 from processor.runtime.holding import READ_EVERY
 from processor.runtime.submission import Submission
+from processor.testing.cluster import TIMES
 from processor.testing.naming import CODEC, TOPICS
 from processor.testing.operated import OperatedCluster
 from processor.testing.own_database import NoDatabase, OwnDatabase
@@ -78,7 +81,11 @@ class Harness:
 
     async def __aenter__(self) -> Self:
         self._loop = loop_of_the_test()
-        self._cluster = cluster = OperatedCluster(self._jobs, PARTITIONS, grace=self._grace)
+        # Time that a test lets pass at once is no standstill of its loop.
+        times = replace(TIMES, lag=inf)
+        self._cluster = cluster = OperatedCluster(
+            self._jobs, PARTITIONS, grace=self._grace, times=times
+        )
         self._holds = MemoryHolds(cluster.database)
         self._no_database = NoDatabase()
         self.client = cluster.a_client()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +15,7 @@ from processor.ports.ownership import Fence
 from processor.runtime.calling import Caller
 from processor.runtime.checking import check
 from processor.runtime.delivery import Delivery
+from processor.runtime.handler_threads import HandlerThreads
 from processor.runtime.handlers import Handler, Jobs
 from processor.runtime.observing import Observer
 from processor.runtime.partition import OwnedPartition
@@ -85,12 +85,12 @@ async def run(
     )
     desk = Desk(CODEC, clock, _Given(session, connection))
     watched = _Watched(desk, _delivered(record, attempt), clock.now())
-    threads = ThreadPoolExecutor(1, thread_name_prefix="handler")
+    threads = HandlerThreads(1)
     try:
         caller = Caller(threads, _Nobody())
         result = await caller.call(watched, called)
     finally:
-        threads.shutdown(wait=False)
+        threads.shutdown()
         if watched.opening is not None:  # a task that the handler left behind opens it no more
             await watched.opening.close()
     return Ran(from_json(result), tuple(watched.heard), tuple(watched.taken))

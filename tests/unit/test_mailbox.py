@@ -191,3 +191,16 @@ def test_a_head_is_dropped_with_the_rest_that_nobody_wants() -> None:
     boxes.lead(ANN, 2, "head")
     assert boxes.drop(lambda _: True) == ["head"]
     assert boxes.ready == [0, 0, 0, 0]
+
+
+def test_it_is_told_who_waits_here_a_head_as_well() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    assert not boxes.holds(ANN, "first")
+    boxes.put(ANN, 2, 0, "first")
+    boxes.put(ANN, 2, 1, "second")
+    boxes.lead(ANN, 1, "head")
+    assert all(boxes.holds(ANN, job) for job in ("first", "second", "head"))
+    assert not boxes.holds(ANN, "third")
+    boxes.free(ANN)
+    assert boxes.take(1) == "head"
+    assert not boxes.holds(ANN, "head")

@@ -65,12 +65,10 @@ class MemoryLedger:
                 raise lost
         return Flushed(
             winners=[
-                entry
-                if done
-                else self._database.deciding(entry.job, entry.generation)
+                self._database.deciding(entry.job, entry.generation)
                 if entry.partition in mine
                 else None
-                for entry, done in zip(entries, written, strict=True)
+                for entry in entries
             ],
             fenced=frozenset(entry.partition for entry in entries) - mine,
         )
