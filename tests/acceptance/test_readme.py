@@ -147,7 +147,7 @@ def test_every_test_that_it_names_is_there() -> None:
 
 def test_every_metric_is_named() -> None:
     instruments = re.findall(r"^\| (job\.\w+) \|", telemetry.__doc__ or "", flags=re.MULTILINE)
-    assert len(instruments) == 9
+    assert len(instruments) == 13
     assert set(re.findall(r"`(job\.\w+)`", README)) - {"job.py"} == set(instruments)
 
 
