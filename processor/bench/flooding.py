@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from processor.bench.draining import RATE, start, worked
 from processor.bench.journal import Journal
-from processor.bench.latency import paced, spread, waited
+from processor.bench.latency import evenly, spread, submit_one, waited
 from processor.bench.metering import Meter
 from processor.bench.profiling import profiled
 from processor.bench.question import Round
@@ -49,8 +50,10 @@ async def flood(ground: Ground, wanted: Wanted, workload: Workload) -> Round:
         async with profiled(workers[0], wanted.profile):
             alone = await flood.worked_to(ALONE)
             mixing = asyncio.create_task(flood.worked_to(MIXED))
-            critical = await paced(
-                client, EACH_SECOND, lambda _: not mixing.done(), [Priority.CRITICAL]
+            critical = await evenly(
+                EACH_SECOND,
+                lambda _: not mixing.done(),
+                partial(submit_one, client, [Priority.CRITICAL]),
             )
             mixed = await mixing
             last = await flood.worked_to(END)
@@ -61,13 +64,18 @@ async def flood(ground: Ground, wanted: Wanted, workload: Workload) -> Round:
         without = (alone[0] - begun[0] + last[0] - mixed[0]) / (
             alone[1] - begun[1] + last[1] - mixed[1]
         )
-        figures = {
-            **spread(await waited(place, [Priority.CRITICAL])),
-            f"low {RATE}": meanwhile,
-            f"low {RATE} alone": without,
-            "% of its rate alone": meanwhile / without * 100,
-        }
+        waits = await waited(place, [Priority.CRITICAL])
+        figures = {**spread(waits), **beside(meanwhile, without)}
         return Round.of(wanted.jobs, figures, taken, last[0] - begun[0])
+
+
+def beside(meanwhile: float, alone: float) -> dict[str, float]:
+    """The low lane's rate beside critical jobs, and alone."""
+    return {
+        f"low {RATE}": meanwhile,
+        f"low {RATE} alone": alone,
+        "% of its rate alone": meanwhile / alone * 100,
+    }
 
 
 class _Flood:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from statistics import quantiles
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from processor import Submission
 from processor.adapters.avro import AvroCodec
@@ -27,7 +28,7 @@ from processor.domain.outcome import Outcome
 from processor.domain.priority import LANES, Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from processor import Client
     from processor.bench.ground import Ground, Place
@@ -56,7 +57,9 @@ async def wait(ground: Ground, wanted: Wanted) -> Round:
         meter = Meter(place.machine.beside(worker=workers))
         ground.show.step(f"submitting {EACH_SECOND} a second", 0, wanted.jobs)
         async with profiled(workers[0], wanted.profile):
-            await paced(client, EACH_SECOND, lambda number: number < wanted.jobs)
+            await evenly(
+                EACH_SECOND, lambda number: number < wanted.jobs, partial(submit_one, client, LANES)
+            )
             taken = meter.read()
         await worked(ground, place, journal, wanted.jobs)
         waits = await waited(place, LANES)
@@ -64,24 +67,25 @@ async def wait(ground: Ground, wanted: Wanted) -> Round:
         return Round.of(wanted.jobs, spread(waits[uncounted:]), taken, wanted.jobs)
 
 
-async def paced(
-    client: Client,
+async def evenly(
     each_second: float,
     goes_on: Callable[[int], bool],
-    lanes: Sequence[Priority] = LANES,
+    submit: Callable[[int], Coroutine[Any, Any, None]],
 ) -> int:
     """Submit one after the other at an even pace, whatever becomes of the others; how many."""
     began, number = time.perf_counter(), 0
     async with asyncio.TaskGroup() as under_way:
         while goes_on(number):
-            under_way.create_task(_submit(client, number, lanes[number % len(lanes)]))
+            under_way.create_task(submit(number))
             number += 1
             due = began + number / each_second
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
     return number
 
 
-async def _submit(client: Client, number: int, lane: Priority) -> None:
+async def submit_one(client: Client, lanes: Sequence[Priority], number: int) -> None:
+    """Submit one that carries the time, to each lane in turn."""
+    lane = lanes[number % len(lanes)]
     sent = payload(number, time.time_ns())
     await client.submit(Submission(CLOCK.type, sent, entity=entity(number), priority=lane))
 

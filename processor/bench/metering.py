@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,10 @@ import psutil
 
 if TYPE_CHECKING:
     from processor.bench.processes import Family
+    from processor.staging.children import Child
 
+LOOK_SECONDS: Final = 0.1
+REMEMBER_SECONDS: Final = 2.0
 BUSY: Final = ("user", "nice", "system", "irq", "softirq", "steal")
 
 
@@ -33,21 +37,53 @@ class Taken:
 
 
 class Meter:
-    """Set when it is made."""
+    """Set when it is made; of a process that ends it keeps what it saw last."""
 
     def __init__(self, family: Family) -> None:
         self._family = family
         self._since = time.perf_counter()
         self._busy = _busy()
-        self._spent = family.spent()
+        self._before = family.spent()
+        self._spent = dict(self._before)
+        self._memory: dict[str, float] = {}
+
+    def look(self) -> None:
+        """Look at the CPU, which is cheap."""
+        for name, spent in self._family.spent().items():
+            self._spent[name] = max(self._spent[name], spent)
+
+    def look_at_memory(self) -> None:
+        """Look at the memory, which takes some milliseconds."""
+        for name, mebibytes in self._family.memory().items():
+            self._memory[name] = max(self._memory.get(name, 0.0), mebibytes)
 
     def read(self) -> Taken:
         """What was taken so far."""
-        spent, busy = self._family.spent(), _busy()
-        seconds = time.perf_counter() - self._since
-        cpu = {name: max(0.0, spent[name] - before) for name, before in self._spent.items()}
-        others = max(0.0, busy - self._busy - sum(cpu.values())) / seconds
-        return Taken(seconds, cpu, self._family.memory(), others)
+        self.look()
+        busy, seconds = _busy() - self._busy, time.perf_counter() - self._since
+        self.look_at_memory()
+        cpu = {name: spent - self._before[name] for name, spent in self._spent.items()}
+        others = max(0.0, busy - sum(cpu.values())) / seconds
+        return Taken(seconds, cpu, self._memory, others)
+
+
+async def until_ended(children: Sequence[Child], meter: Meter) -> Taken:
+    """Wait until processes have ended by themselves; what was taken until then.
+
+    Raises `ProcessorError` where one did not end well.
+    """
+    ending = asyncio.gather(*(child.process.wait() for child in children))
+    remembered = -REMEMBER_SECONDS
+    while not ending.done():
+        meter.look()
+        if time.monotonic() - remembered >= REMEMBER_SECONDS:
+            meter.look_at_memory()
+            remembered = time.monotonic()
+        await asyncio.wait({ending}, timeout=LOOK_SECONDS)
+    taken = meter.read()
+    for child in children:
+        await child.check(asked=True)
+    return taken
 
 
 def _busy() -> float:

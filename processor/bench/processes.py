@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -56,6 +57,8 @@ class Family:
 
 
 def _tree(root: psutil.Process) -> list[psutil.Process]:
+    if root.pid == os.getpid():
+        return [root]  # everything else that runs here is a child of it
     try:
         return [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -70,7 +73,8 @@ def _spent(root: psutil.Process) -> float:
             times = one.cpu_times()
         except psutil.NoSuchProcess:
             continue
-        total += sum(times[:4]) if one == root else sum(times[:2])
+        inherits = one == root and root.pid != os.getpid()
+        total += sum(times[:4]) if inherits else sum(times[:2])
     return total
 
 

@@ -7,7 +7,7 @@ begins with nothing in them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Self
@@ -59,7 +59,30 @@ class Question:
     """How many are worked, unless the command line says otherwise."""
     ask: Callable[[Ground, Wanted], Awaitable[Round]]
     warm: int = 5_000
-    """Jobs of the round before the first, which nobody measures; 0 for none."""
+    """Jobs of the round before the first, which nobody measures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What the command line asks for, of every question."""
+
+    jobs: int | None = None
+    """Instead of each question's own number."""
+    workers: int = 1
+    repeat: int = 2
+    profile: Path | None = None
+
+    def wanted(self, question: Question) -> Wanted:
+        """How a round of this question is to be run."""
+        return Wanted(self.jobs or question.jobs, self.workers, self.profile)
+
+
+async def warm_up(ground: Ground, question: Question, wanted: Wanted) -> None:
+    """Ask for few jobs, and forget the answer; not before a round that is as small itself."""
+    if wanted.jobs <= question.warm:
+        return
+    ground.show.begin(f"{question.name}, warming up")
+    await question.ask(ground, replace(wanted, jobs=question.warm, workers=1, profile=None))
 
 
 @dataclass(frozen=True, slots=True)

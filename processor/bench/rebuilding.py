@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from processor.bench.draining import RATE
-from processor.bench.metering import Meter
+from processor.bench.metering import Meter, until_ended
 from processor.bench.profiling import profiled
 from processor.bench.projecting import EACH, lay_out
 from processor.bench.question import Round
@@ -33,8 +33,6 @@ async def rebuild(ground: Ground, wanted: Wanted) -> Round:
         rebuilder = await place.children.start("rebuild", "rebuild")
         meter = Meter(place.machine.beside(rebuild=[rebuilder.pid]))
         async with profiled(rebuilder.pid, wanted.profile):
-            await rebuilder.process.wait()
-        taken = meter.read()
-        await rebuilder.check(asked=True)
+            taken = await until_ended([rebuilder], meter)
         figures = {SECONDS: taken.seconds, RATE: wanted.jobs / taken.seconds}
         return Round.of(wanted.jobs, figures, taken, wanted.jobs)

@@ -7,7 +7,6 @@ ids, payloads and records included.
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 from processor.bench.application import NOTHING
@@ -28,10 +27,7 @@ async def submit_many(ground: Ground, wanted: Wanted) -> Round:
     async with ground.place() as place, connected(place.settings) as client:
         ground.show.step("submitting", 0, wanted.jobs)
         async with profiled(os.getpid(), wanted.profile):
-            meter, spent = Meter(place.machine.beside()), time.process_time()
+            meter = Meter(place.machine.beside(producer=[os.getpid()]))
             await client.submit(submissions(NOTHING.type, wanted.jobs))
-            taken, spent = meter.read(), time.process_time() - spent
-        one = Round.of(wanted.jobs, {RATE: wanted.jobs / taken.seconds}, taken, wanted.jobs)
-        cpu = {**one.cpu, "producer": spent / wanted.jobs * 1000}
-        others = max(0.0, one.others - spent / taken.seconds)
-        return Round(one.jobs, one.figures, cpu, one.memory, others)
+            taken = meter.read()
+        return Round.of(wanted.jobs, {RATE: wanted.jobs / taken.seconds}, taken, wanted.jobs)

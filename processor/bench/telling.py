@@ -7,10 +7,12 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+from processor.bench.comparing import Comparison
+from processor.bench.question import Answer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from processor.bench.question import Answer
     from processor.settings import Settings
 
 SETTINGS: Final = ("partitions", "replication", "slots", "connections", "look_ahead")
@@ -19,7 +21,14 @@ QUIET: Final = 0.15
 """Cores; as much as looking on takes."""
 
 
-def line(answer: Answer) -> str:
+def lines(answer: Answer | Comparison) -> list[str]:
+    """A line; of a comparison the ratios, and a line for either."""
+    if isinstance(answer, Answer):
+        return [_line(answer)]
+    return _lines(answer)
+
+
+def _line(answer: Answer) -> str:
     """The median of the rounds, the lowest and the highest; CPU and memory by process."""
     wanted = answer.wanted
     crew = f", {wanted.workers} workers" if wanted.workers > 1 else ""
@@ -38,12 +47,25 @@ def line(answer: Answer) -> str:
     return " | ".join(parts)
 
 
-def as_json(answers: Sequence[Answer], settings: Settings) -> dict[str, Any]:
+def _lines(comparison: Comparison) -> list[str]:
+    ours, theirs = comparison.ours, comparison.theirs
+    ratios = [_ratio(comparison, figure, value) for figure, value in comparison.median().items()]
+    return [
+        f"{ours.question.name} against {comparison.peer}: " + " · ".join(ratios),
+        f"  ours   {_line(ours)}",
+        f"  theirs {_line(theirs)}",
+    ]
+
+
+def as_json(answers: Sequence[Answer | Comparison], settings: Settings) -> dict[str, Any]:
     """Everything that was measured, and on what."""
+    alone = [one for one in answers if isinstance(one, Answer)]
+    compared = [one for one in answers if isinstance(one, Comparison)]
     return {
         "machine": machine(),
         "settings": {name: getattr(settings, name) for name in SETTINGS},
-        "answers": [_answer(one) for one in answers],
+        "answers": [_answer(one) for one in alone],
+        "comparisons": [_comparison(one) for one in compared],
     }
 
 
@@ -77,6 +99,23 @@ def _answer(answer: Answer) -> dict[str, Any]:
             for one in answer.rounds
         ],
     }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "peer": comparison.peer,
+        "ours_by_theirs": comparison.median(),
+        "rounds_ours_by_theirs": {
+            figure: comparison.ratios(figure) for figure in comparison.theirs.rounds[0].figures
+        },
+        "ours": _answer(comparison.ours),
+        "theirs": _answer(comparison.theirs),
+    }
+
+
+def _ratio(comparison: Comparison, figure: str, value: float) -> str:
+    found = comparison.ratios(figure)
+    return f"{value:.2f} times their {figure} ({min(found):.2f} to {max(found):.2f})"
 
 
 def _figure(answer: Answer, unit: str, value: float) -> str:

@@ -70,8 +70,14 @@ async def assert_worked(place: Place, jobs: int, *, effects: bool) -> None:
     complete = await place.connection.fetchval(COMPLETE)
     if complete != jobs:
         raise ProcessorError(f"{complete:,} jobs are complete, not {jobs:,}: nothing was measured")
+    if effects:
+        await assert_effects(place, jobs)
+
+
+async def assert_effects(place: Place, jobs: int) -> None:
+    """Assert that every job has had its effect once; raises `ProcessorError`."""
     found = await place.connection.fetchrow(EFFECTS)
     assert found is not None  # noqa: S101 - an aggregate always has its row
     rows, distinct = found
-    if effects and not rows == distinct == jobs:
+    if not rows == distinct == jobs:
         raise ProcessorError(f"{rows:,} effects of {distinct:,} jobs, not of {jobs:,}")

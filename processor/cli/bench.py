@@ -15,11 +15,10 @@ import typer
 from processor.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from processor.bench.asking import Asked
+    from processor.bench.comparing import Comparison
     from processor.bench.ground import Ground
-    from processor.bench.question import Answer, Question
-    from processor.bench.running import Manner
+    from processor.bench.question import Answer
 
 
 def bench(
@@ -38,6 +37,10 @@ def bench(
         Path | None,
         typer.Option(metavar="FILE", help="Where a CPU profile goes: a .svg, .json or .txt."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="PEER", help="Ask it the same in turns: pgqueuer or procrastinate."),
+    ] = None,
 ) -> None:
     """Measure how fast it is, everything on: validation, history, metrics, sampled traces.
 
@@ -48,51 +51,42 @@ def bench(
     from processor.cli.running import run
 
     try:
-        from processor.bench.catalogue import chosen
-        from processor.bench.ground import Ground, stack
-        from processor.bench.observed import observe
-        from processor.bench.profiling import format_of, sampler
-        from processor.bench.running import Manner
-        from processor.bench.showing import showing
+        from processor.bench import asking, catalogue, ground, observed, question, showing
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"a benchmark needs {missing.name}: pip install 'job-processor[bench]'"
         ) from missing
 
-    questions = chosen(names or ())
-    if profile is not None:
-        sampler()
-        format_of(profile)
+    chosen = catalogue.chosen(names or ())
+    manner = question.Manner(jobs, workers, repeat, profile)
+    asked = asking.asked(chosen, manner, against, named=bool(names))
     # A supervisor's SIGTERM ends everything in the same order as Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    observe()
+    observed.observe()
     folder = Path(tempfile.mkdtemp(prefix="processor-bench-logs-"))
-    manner = Manner(jobs, workers, repeat, profile)
     try:
         with (
-            showing() as show,
+            showing.showing() as show,
             downloading(show.console) as progress,
-            stack(os.environ, show.say, progress) as settings,
+            ground.stack(os.environ, show.say, progress) as settings,
         ):
-            run(_ask(Ground(settings, folder, show), questions, manner, json))
+            run(_ask(ground.Ground(settings, folder, show), asked, json))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _ask(
-    ground: Ground, questions: Sequence[Question], manner: Manner, file: Path | None
-) -> None:
+async def _ask(ground: Ground, asked: Asked, file: Path | None) -> None:
     from pydantic_core import to_json
     from rich.console import Console
 
-    from processor.bench.running import answers
-    from processor.bench.telling import as_json, line
+    from processor.bench.telling import as_json, lines
 
-    told: list[Answer] = []
     console = Console()
-    async for answer in answers(ground, questions, manner):
+    told: list[Answer | Comparison] = []
+    async for answer in asked(ground):
         told.append(answer)
-        console.print(line(answer), soft_wrap=True, highlight=False)
+        for line in lines(answer):
+            console.print(line, soft_wrap=True, highlight=False)
         if file is not None:
             text = to_json(as_json(told, ground.settings), indent=2)
             await asyncio.to_thread(file.write_bytes, text + b"\n")

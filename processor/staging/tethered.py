@@ -25,9 +25,14 @@ def _follow() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def tether() -> None:
+    """From now on end when standard input does."""
+    threading.Thread(target=_follow, daemon=True).start()
+
+
 def run() -> None:
     """Run the command line of this process' arguments."""
-    threading.Thread(target=_follow, daemon=True).start()
+    tether()
     runpy.run_module("processor", run_name="__main__", alter_sys=True)
 
 
