@@ -31,10 +31,13 @@ class Shares:
         Where none is, nobody loses what is left of his turn: so the shares hold also where places
         become free one at a time.
         """
-        if not any(ready):
-            return None
         held = self._credits
         turn = self._turn
+        if ready[turn] and held[turn] > 0:
+            held[turn] -= 1
+            return turn
+        if not any(ready):
+            return None
         while not (ready[turn] and held[turn] > 0):
             turn = turn + 1 if turn + 1 < len(held) else 0
             held[turn] = self._weights[turn]

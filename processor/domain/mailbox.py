@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from processor.domain.priority import LANES
 
@@ -22,13 +22,12 @@ T = TypeVar("T")
 _NOWHERE: Final = -1
 
 
-class _Placed(NamedTuple, Generic[T]):
-    place: int
-    job: T
+_Placed = tuple[int, T]
+"""A job behind its place: a bare tuple, since every job has one."""
 
 
 def _place(placed: _Placed[T]) -> int:
-    return placed.place
+    return placed[0]
 
 
 class _Mailbox(Generic[T]):
@@ -70,14 +69,16 @@ class Mailboxes(Generic[T]):
 
     def put(self, entity: int, lane: int, place: int, job: T) -> None:
         """Add a job to its entity's lane, in the order of places."""
-        box = self._box(entity)
+        box = self._boxes.get(entity)
+        if box is None:
+            box = self._boxes[entity] = _Mailbox()
         line = box.lines.get(lane)
         if line is None:
-            box.lines[lane] = deque((_Placed(place, job),))
-        elif line[-1].place <= place:
-            line.append(_Placed(place, job))
+            box.lines[lane] = deque(((place, job),))
+        elif line[-1][0] <= place:
+            line.append((place, job))
         else:
-            insort(line, _Placed(place, job), key=_place)
+            insort(line, (place, job), key=_place)
         if not (box.out or box.held) and (box.standing == _NOWHERE or lane < box.standing):
             self._restand(entity, box)
 
@@ -126,7 +127,7 @@ class Mailboxes(Generic[T]):
             box.head = None
             return job
         jobs = box.lines[lane]
-        job = jobs.popleft().job
+        job = jobs.popleft()[1]
         if not jobs:
             del box.lines[lane]
         return job
@@ -161,7 +162,10 @@ class Mailboxes(Generic[T]):
         """The job that was taken is settled, or waits elsewhere: the entity's next may go."""
         box = self._boxes[entity]
         box.out = False
-        self._settle(entity, box)
+        if box.lines or box.held or box.head is not None:
+            self._restand(entity, box)
+        else:  # most entities have one job here at a time
+            del self._boxes[entity]
 
     def waiting(self, entity: int, lane: int) -> int:
         """How many jobs of an entity wait in a lane."""
@@ -175,7 +179,7 @@ class Mailboxes(Generic[T]):
             return False
         if box.head is not None and box.head[1] is job:
             return True
-        return any(placed.job is job for line in box.lines.values() for placed in line)
+        return any(one is job for line in box.lines.values() for _, one in line)
 
     def withdraw(self, entity: int, lane: int | None = None, keep: int = 0) -> list[T]:
         """Remove and return an entity's waiting jobs of one lane, or of all, save the first few."""
@@ -186,7 +190,7 @@ class Mailboxes(Generic[T]):
         for one in sorted(box.lines) if lane is None else [lane]:
             line = box.lines.get(one, deque())
             while len(line) > keep:
-                withdrawn.append(line.pop().job)
+                withdrawn.append(line.pop()[1])
             if not line:
                 box.lines.pop(one, None)
         self._settle(entity, box)
@@ -203,7 +207,7 @@ class Mailboxes(Generic[T]):
             return True
         for lane, line in box.lines.items():
             for placed in line:
-                if placed.job is job:
+                if placed[1] is job:
                     line.remove(placed)
                     if not line:
                         del box.lines[lane]
@@ -219,8 +223,8 @@ class Mailboxes(Generic[T]):
                 dropped.append(box.head[1])
                 box.head = None
             for lane, line in list(box.lines.items()):
-                kept = deque(placed for placed in line if not unwanted(placed.job))
-                dropped.extend(placed.job for placed in line if unwanted(placed.job))
+                kept = deque(placed for placed in line if not unwanted(placed[1]))
+                dropped.extend(placed[1] for placed in line if unwanted(placed[1]))
                 box.lines[lane] = kept
                 if not kept:
                     del box.lines[lane]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,8 +38,7 @@ class Answer(Enum):
     """The partition has another owner."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One row for the ledger: the end of (job, generation)."""
 
     job: JobId
@@ -99,8 +98,9 @@ class Known:
 class Flushed:
     """What a group flush came to."""
 
-    winners: list[LedgerRow | None]
-    """For each entry the row that stands, read back in a new statement; None where fenced."""
+    winners: Sequence[Entry | LedgerRow | None]
+    """For each entry itself where it is written; else the row that stands in its place, read back
+    in a new statement; None where fenced."""
     fenced: frozenset[int]
     """Partitions that are no longer ours; nothing of them was written."""
 

@@ -8,7 +8,7 @@ from processor.ports.ledger import Entry
 from processor.ports.transactions import Claim
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from collections.abc import Sequence
 
     from processor.domain.events import Durable, ErrorDetail
     from processor.domain.priority import Priority
@@ -16,35 +16,42 @@ if TYPE_CHECKING:
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.run import Run
 
-    Name = tuple[UUID, int, UUID]
+    Name = bytes
 
 
 class Delivery:
     """One job on its way: to being done, if its record came from a lane, else to being removed."""
 
-    __slots__ = (
-        "attempt",
-        "body",
-        "cancelled",
-        "copies",
-        "corrupt",
-        "entity",
-        "events",
-        "faults",
-        "lane",
-        "offset",
-        "partition",
-        "record",
-        "returned",
-        "revision",
-        "running",
-        "runs",
-        "settled",
-        "stopped",
-        "told",
-        "unhandled_since",
-        "value",
-    )
+    # No slots: most jobs have nothing but these defaults, which cost nothing to set.
+    copies: Sequence[tuple[Priority, int, int]] = ()
+    """Lane, offset and size of further records of this job and generation: done with it."""
+    revision = 0
+    """Of its row in the waiting room; 0 while it has none."""
+    attempt = 0
+    """The last attempt that counted."""
+    runs = 0
+    events: tuple[Durable, ...] = ()
+    """What its generation's outcome holds so far."""
+    body: bytes | None = None
+    """The same, encoded, as its row has it."""
+    unhandled_since = 0
+    """Since when it waits for a handler of its type, in microseconds since the epoch, or 0."""
+    cancelled = False
+    """Somebody cancelled the job: its attempt is stopped and what the ledger says is told."""
+    stopped = False
+    """The worker has stopped its attempt: any other cancellation is not of our making."""
+    settled = False
+    """Its end is durable, or this worker has no more to do with it."""
+    told = False
+    """Its end is acknowledged in the journal, and its row was removed or laid to rest."""
+    corrupt: ErrorDetail | None = None
+    """Set where no handler runs: the record cannot be decoded, or has killed its workers."""
+    faults = 0
+    """Repeats that the infrastructure caused."""
+    returned = 0
+    """How often the entity's lock was held by somebody else."""
+    running: Run | None = None
+    """What the attempt tells of itself while it runs."""
 
     def __init__(
         self,
@@ -63,44 +70,14 @@ class Delivery:
         self.offset = offset
         self.entity = entity
         """The entity's lock key, which names its mailbox."""
-        self.copies: list[tuple[Priority, int, int]] = []
-        """Lane, offset and size of further records of this job and generation: done with it."""
-        self.revision = 0
-        """Of its row in the waiting room; 0 while it has none."""
-        self.attempt = 0
-        """The last attempt that counted."""
-        self.runs = 0
-        self.events: tuple[Durable, ...] = ()
-        """What its generation's outcome holds so far."""
-        self.body: bytes | None = None
-        """The same, encoded, as its row has it."""
-        self.unhandled_since = 0
-        """Since when it waits for a handler of its type, in microseconds since the epoch, or 0."""
-        self.cancelled = False
-        """Somebody cancelled the job: its attempt is stopped and what the ledger says is told."""
-        self.stopped = False
-        """The worker has stopped its attempt: any other cancellation is not of our making."""
-        self.settled = False
-        """Its end is durable, or this worker has no more to do with it."""
-        self.told = False
-        """Its end is acknowledged in the journal, and its row was removed or laid to rest."""
-        self.corrupt: ErrorDetail | None = None
-        """Set where no handler runs: the record cannot be decoded, or has killed its workers."""
-        self.faults = 0
-        """Repeats that the infrastructure caused."""
-        self.returned = 0
-        """How often the entity's lock was held by somebody else."""
-        self.running: Run | None = None
-        """What the attempt tells of itself while it runs."""
-
-    @property
-    def name(self) -> Name:
+        self.name: Name = (
+            record.job.int.to_bytes(16) + record.generation.to_bytes(4) + partition.spell
+        )
         """By which a further record of the same job and generation is recognised.
 
         Within one spell of owning the partition: a copy attached to a delivery of an older spell,
         which is thrown away, would never be done.
         """
-        return (self.record.job, self.record.generation, self.partition.fence.token)
 
     def claim(self) -> Claim | None:
         """Which job a transaction is for; none once its partition is lost.
@@ -135,11 +112,15 @@ class Delivery:
         """Whether a row of the waiting room carries it, and no position waits for it."""
         return self.revision > 0
 
+    def attach(self, lane: Priority, offset: int, size: int) -> None:
+        """Take a further record of this job and generation along."""
+        self.copies = (*self.copies, (lane, offset, size))
+
     def carried(self, revision: int) -> None:
         """A row carries it from now on: the positions may pass."""
         if not self.waits:
             self.done()
-            self.copies.clear()
+            self.copies = ()
         self.revision = revision
 
     def done(self) -> None:

@@ -77,6 +77,10 @@ class Dispatcher:
         """Whether no job of a lane can start before another ends."""
         return not may_send(lane, self._held, self._slots)
 
+    def has_more(self) -> bool:
+        """Whether there are jobs that could start if there are slots for them."""
+        return any(self._mailboxes.ready)
+
     def stop(self) -> None:
         """Start nothing more."""
         self._stopped = True
@@ -170,7 +174,7 @@ class Dispatcher:
         ]
         try:
             for _ in range(BURST):
-                delivery = self._next(may)
+                delivery = self._next(None if all(may) else may)
                 if delivery is None:
                     return
                 self.running[carrier] = delivery
@@ -209,13 +213,14 @@ class Dispatcher:
                 self._admission.ended(delivery)
         return True
 
-    def _next(self, may: Sequence[bool]) -> Delivery | None:
-        """Take the next job among those lanes; None where nothing may start."""
+    def _next(self, may: Sequence[bool] | None) -> Delivery | None:
+        """Take the next job among those lanes, or all; None where nothing may start."""
         mailboxes = self._mailboxes
         while True:
-            lane = self._shares.pick(
-                [count if mine else 0 for count, mine in zip(mailboxes.ready, may, strict=True)]
-            )
+            ready = mailboxes.ready
+            if may:
+                ready = [count if one else 0 for count, one in zip(ready, may, strict=True)]
+            lane = self._shares.pick(ready)
             if lane is None:
                 if self._admission.call_next():
                     continue

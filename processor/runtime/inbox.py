@@ -29,6 +29,11 @@ class Inbox(Generic[Thing]):
         if things:
             self._arrived.set()
 
+    def add(self, things: Iterable[Thing]) -> None:
+        """Hand in many, at least one."""
+        self._things += things
+        self._arrived.set()
+
     def put_back(self, things: Iterable[Thing]) -> None:
         """Hand in again what was given out, before what has come since."""
         self._things = [*things, *self._things]

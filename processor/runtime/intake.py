@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
-    from processor.ports.ledger import Known, WaitingRow
+    from processor.ports.ledger import Known, LedgerRow, WaitingRow
     from processor.ports.log import LogRecord
     from processor.runtime.books import Books
     from processor.runtime.decoding import Decodes
@@ -121,7 +121,7 @@ class Intake:
             elif first.waits:
                 partition.done(lane, record.offset, size)
             else:
-                first.copies.append((lane, record.offset, size))
+                first.attach(lane, record.offset, size)
 
     async def _look_up(self, arrived: list[Delivery]) -> Known:
         partitions = list({delivery.partition.number for delivery in arrived})
@@ -134,26 +134,33 @@ class Intake:
         ended = by_job(known.ledger)
         waiting: dict[JobId, WaitingRow] = {row.job: row for row in known.waiting}
         heads = known.heads()
+        nothing = not (ended or waiting or known.spilled)
+        put, lines = self._mailboxes.put, self._lines
         for delivery in arrived:
+            record, entity = delivery.record, delivery.entity
             if not delivery.partition.open:
                 self._memory.forget(delivery)
-                continue
-            entity = delivery.entity
-            self._lines.learn(
-                entity, delivery.partition, heads.get(entity), known.spilled.get(entity)
-            )
-            end = settling_row(ended.get(delivery.record.job, ()), delivery.record.generation)
-            row = waiting.get(delivery.record.job)
-            if end is not None:
-                self._memory.forget(delivery)
-                self._settling.republish(delivery, end, holds=row is not None and row.holds)
-            elif row is not None and row.generation >= delivery.record.generation:
-                self._memory.forget(delivery)
-                self._settling.repeat(delivery, row.body)
-            elif (replay := delivery.record.replay) is not None and replay.in_place:
-                self._replaying.take(delivery, self._line_up)
+            elif nothing and record.not_before is None and record.replay is None and not lines.any:
+                put(entity, delivery.lane, delivery.offset, delivery)
             else:
-                self._line_up(delivery)
+                lines.learn(
+                    entity, delivery.partition, heads.get(entity), known.spilled.get(entity)
+                )
+                end = settling_row(ended.get(record.job, ()), record.generation)
+                self._route_one(delivery, end, waiting.get(record.job))
+
+    def _route_one(self, delivery: Delivery, end: LedgerRow | None, row: WaitingRow | None) -> None:
+        record = delivery.record
+        if end is not None:
+            self._memory.forget(delivery)
+            self._settling.republish(delivery, end, holds=row is not None and row.holds)
+        elif row is not None and row.generation >= record.generation:
+            self._memory.forget(delivery)
+            self._settling.repeat(delivery, row.body)
+        elif record.replay is not None and record.replay.in_place:
+            self._replaying.take(delivery, self._line_up)
+        else:
+            self._line_up(delivery)
 
     def _line_up(self, delivery: Delivery) -> None:
         record = delivery.record
@@ -166,14 +173,16 @@ class Intake:
 
     def _spill(self, lane: Priority, arrived: list[Delivery]) -> None:
         """Move an entity that fills half of a full lane, or more, out of the others' way."""
-        seen: set[int] = set()
-        for delivery in arrived:
-            entity, partition = delivery.entity, delivery.partition
-            if entity in seen or not partition.open:
-                continue
-            seen.add(entity)
+        full: dict[OwnedPartition, int] = {}
+        for partition in {delivery.partition for delivery in arrived}:
             unfinished, bound = partition.unfinished(lane, self._look_ahead)
-            if unfinished >= bound and self._mailboxes.waiting(entity, lane) > bound // 2:
+            if unfinished >= bound and partition.open:
+                full[partition] = bound
+        if not full:
+            return
+        for entity, delivery in {one.entity: one for one in arrived}.items():
+            bound = full.get(delivery.partition, 0)
+            if bound and self._mailboxes.waiting(entity, lane) > bound // 2:
                 log.info("an entity spills into the waiting room", entity=delivery.record.entity)
                 jobs = self._mailboxes.withdraw(entity, lane)
                 for kept in jobs[: self._spill_keeps]:

@@ -60,6 +60,11 @@ class Lines:
         self.hunger = asyncio.Event()
         """Set when an entity's queued rows may be loaded."""
 
+    @property
+    def any(self) -> bool:
+        """Whether anything of any entity is known to wait."""
+        return bool(self._lines)
+
     def must_queue(self, entity: int, lane: Priority) -> bool:
         """Whether an arrival has to wait in the waiting room."""
         line = self._lines.get(entity)

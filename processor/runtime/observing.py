@@ -5,6 +5,7 @@ The one object that the steps of an attempt tell; it costs them next to nothing 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context
@@ -17,6 +18,8 @@ from processor.runtime.backlog import since
 from processor.runtime.trace_context import trace_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from opentelemetry.trace import Span
 
     from processor.domain.events import Durable
@@ -79,6 +82,12 @@ class Observer:
         if run.span is not None:
             reason = _reason(run.last, delivery)
             self._tracing.attempted(run.span, run.attempt, run.number, reason)
+
+    def completed(self, deliveries: Iterable[Delivery]) -> None:
+        """This worker's own outcomes of jobs that completed are durable."""
+        counted = Counter([(one.record.type, one.lane) for one in deliveries])
+        for (type_, lane), jobs in counted.items():
+            self._metrics.completed(type_, lane, jobs)
 
     def settled(self, delivery: Delivery, ending: Ending) -> None:
         """This worker's own outcome of a job is durable."""

@@ -30,11 +30,14 @@ class OwnedPartition:
         "out",
         "positions",
         "quarantine",
+        "spell",
         "written",
     )
 
     def __init__(self, fence: Fence, positions: Positions) -> None:
         self.fence = fence
+        self.spell = fence.token.bytes
+        """Tells this spell of owning the partition from every other."""
         self.positions = tuple(Position(start) for start in positions)
         self.written = positions
         self.held_bytes = [0 for _ in LANES]

@@ -24,7 +24,7 @@ from processor.runtime.books import until_answered
 from processor.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from processor.domain.submission import SubmissionRecord
     from processor.domain.topics import Topics
@@ -88,6 +88,7 @@ class Publisher:
         self._sweeping = sweeping
         self._topics = topics
         self._partitions = partitions
+        self._journal = [Place(topics.events, number) for number in range(partitions)]
         self._on_done = on_done
         self._publications: Inbox[Publication] = Inbox()
         self._free = asyncio.Semaphore(AT_ONCE)
@@ -104,6 +105,11 @@ class Publisher:
     def is_waiting(self) -> bool:
         """Whether something handed in is not acknowledged."""
         return not self._idle.is_set()
+
+    def publish_all(self, publications: Sequence[Publication]) -> None:
+        """The same of many, at least one."""
+        self._publications.add(publications)
+        self._idle.clear()
 
     async def drained(self) -> None:
         """Return when everything handed in has been acknowledged."""
@@ -123,14 +129,15 @@ class Publisher:
         while records:
             answers = await self._log.append(records)
             failures = [answer for answer in answers if isinstance(answer, LogFailure)]
+            if not failures:
+                break
             records = [
                 record
                 for record, answer in zip(records, answers, strict=True)
                 if isinstance(answer, LogFailure)
             ]
-            if failures:
-                log.error("an outcome is not published yet", because=str(failures[0]))
-                await self._clock.sleep(PAUSE_AFTER_FAILURE)
+            log.error("an outcome is not published yet", because=str(failures[0]))
+            await self._clock.sleep(PAUSE_AFTER_FAILURE)
         await self._allow(batch)
         self._free.release()
         self._under_way -= 1
@@ -141,11 +148,11 @@ class Publisher:
     async def _allow(self, batch: list[Publication]) -> None:
         rows = []
         for one in batch:
-            record = one.delivery.record
+            delivery = one.delivery
             if one.after is After.POSITION:
-                one.delivery.done()
+                delivery.done()
             elif one.after is After.ROW:
-                rows.append((record.job, record.generation))
+                rows.append((delivery.record.job, delivery.record.generation))
         if rows:
             await until_answered(self._clock, lambda: self._sweeping.remove(rows))
         for one in batch:
@@ -153,8 +160,13 @@ class Publisher:
 
     def _legible(self, batch: list[Publication]) -> tuple[list[Publication], list[Append]]:
         """What can be published and its records: an outcome of a later release waits for that."""
-        legible, records = [], []
+        legible: list[Publication] = []
+        records: list[Append] = []
         for one in batch:
+            if one.ending is not Ending.FAILED and not one.follow_ups:
+                legible.append(one)
+                records.append(self._in_journal(one))
+                continue
             try:
                 records += self._records(one)
             except UnknownSchema as unknown:
@@ -168,11 +180,7 @@ class Publisher:
         return legible, records
 
     def _records(self, one: Publication) -> list[Append]:
-        delivery = one.delivery
-        key = delivery.record.entity.encode()
-        journal = Append(Place(self._topics.events, delivery.partition.number), key, one.body)
-        if one.ending is not Ending.FAILED and not one.follow_ups:
-            return [journal]
+        journal = self._in_journal(one)
         outcome = self._outcome(one.body)
         if outcome is None:
             return [journal]
@@ -185,6 +193,11 @@ class Publisher:
         if one.follow_ups:
             records += [self._follow_up(value) for value in outcome.follow_ups]
         return records
+
+    def _in_journal(self, one: Publication) -> Append:
+        delivery = one.delivery
+        key = delivery.record.entity.encode()
+        return Append(self._journal[delivery.partition.number], key, one.body)
 
     def _outcome(self, body: bytes) -> Outcome | None:
         try:

@@ -231,7 +231,8 @@ class Returning:
 
     async def _take_settled(self, open_: dict[int, OwnedPartition]) -> bool:
         ended = await self._room.settled(open_, AT_ONCE)
-        here = {(job, generation) for job, generation, _ in self._memory.rows}
+        rows = self._memory.rows.values()
+        here = {(row.record.job, row.record.generation) for row in rows}
         elsewhere = [row for row in ended if (row.wait.job, row.wait.generation) not in here]
         if elsewhere:
             await self._bring(elsewhere, open_)
@@ -239,7 +240,7 @@ class Returning:
 
     async def _check_heads(self, _: dict[int, OwnedPartition]) -> bool:
         """A head that an earlier owner removed after we had read of it holds nobody."""
-        here = {job for job, _, _ in self._memory.rows}
+        here = {row.record.job for row in self._memory.rows.values()}
         heads = {job: entity for entity, job in self._lines.heads().items() if job not in here}
         if heads:
             known = await self._ledger.look_up([], list(heads), [])

@@ -8,18 +8,28 @@ acknowledgement.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from processor.ports.ledger import Ending
 from processor.runtime.publisher import After, Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from processor.ports.ledger import Ending, LedgerRow
+    from processor.ports.ledger import LedgerRow
     from processor.runtime.delivery import Delivery
     from processor.runtime.memory import Memory
     from processor.runtime.observing import Observer
     from processor.runtime.publisher import Publisher
+
+
+class Ended(NamedTuple):
+    """A dispatched job whose handler completed, and its outcome."""
+
+    delivery: Delivery
+    body: bytes
+    follow_ups: bool
+    """The outcome holds some."""
 
 
 class Settling:
@@ -49,6 +59,24 @@ class Settling:
         self._observer.settled(delivery, ending)
         self._end(delivery)
         self._publish(delivery, body, ending, follow_ups=follow_ups)
+
+    def complete(self, ended: Sequence[Ended]) -> None:
+        """This worker's own outcomes of many dispatched jobs are durable: they completed."""
+        self._observer.completed([one.delivery for one in ended])
+        forget, release = self._memory.forget, self._memory.mailboxes.release
+        lines = self._memory.lines
+        publications = []
+        for delivery, body, follow_ups in ended:
+            delivery.settled = True
+            delivery.partition.out -= 1
+            forget(delivery)
+            release(delivery.entity)
+            if lines.any:
+                lines.ended(delivery)
+            after = After.ROW if delivery.revision else After.POSITION
+            publications.append(Publication(delivery, body, Ending.COMPLETE, after, follow_ups))
+        self._publisher.publish_all(publications)
+        self.wake()
 
     def settle_as(self, delivery: Delivery, row: LedgerRow) -> None:
         """A dispatched job turned out to have ended as `row` says."""

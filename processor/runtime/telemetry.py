@@ -91,9 +91,9 @@ class MetricsService:
         """A run has ended, however."""
         self._processed.record(max(0.0, seconds), self._of(type_, lane))
 
-    def completed(self, type_: str, lane: Priority) -> None:
-        """A job's success is durable."""
-        self._completed.add(1, self._of(type_, lane))
+    def completed(self, type_: str, lane: Priority, jobs: int = 1) -> None:
+        """The success of so many jobs is durable."""
+        self._completed.add(jobs, self._of(type_, lane))
 
     def failed(self, type_: str, lane: Priority, reason: Reason) -> None:
         """A job's failure for good is durable."""

@@ -100,7 +100,7 @@ class WorkerRuntime:
         self._observer = Observer(manner.topics, world.clock, world.metrics, world.tracing)
         settling = Settling(memory, self._publisher, wake, self._observer, self._look_again)
         books = self._books = Books(world.ledger, world.room, world.clock)
-        self._flusher = Flusher(books, settling, self._doubt)
+        self._flusher = Flusher(books, settling, self._doubt, self.dispatcher.has_more)
         self._queueing = Queueing(books, memory, settling, self._doubt)
         self._replaying = Replaying(books, memory, settling, self._doubt)
         self._recorder = Recorder(books, self._queueing, settling, self._doubt)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from processor.adapters.postgres.ownership import PostgresOwnership
 from processor.adapters.postgres.pool import SERVICE, Pool
@@ -212,7 +211,7 @@ async def test_a_write_that_waited_for_a_take_over_finds_itself_fenced(
         await taking.execute("UPDATE jobs.ownership SET token = $1 WHERE partition = 0", an_id())
         entry = an_entry(a_job())
         flush = asyncio.create_task(real.ledger.flush([fence], [entry]))
-        fail = asyncio.create_task(real.ledger.fail(fence, 7, replace(entry, job=a_job())))
+        fail = asyncio.create_task(real.ledger.fail(fence, 7, entry._replace(job=a_job())))
         await blocked(real, 2)
         await taking.execute("COMMIT")
         assert (await flush).fenced == {0}

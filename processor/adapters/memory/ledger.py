@@ -65,10 +65,12 @@ class MemoryLedger:
                 raise lost
         return Flushed(
             winners=[
-                self._database.deciding(entry.job, entry.generation)
+                entry
+                if done
+                else self._database.deciding(entry.job, entry.generation)
                 if entry.partition in mine
                 else None
-                for entry in entries
+                for entry, done in zip(entries, written, strict=True)
             ],
             fenced=frozenset(entry.partition for entry in entries) - mine,
         )

@@ -95,26 +95,26 @@ class PostgresLedger:
         if not entries:
             return Flushed(winners=[], fenced=frozenset())
         partitions, tokens = zip(*fences, strict=True) if fences else ((), ())
-        columns = [(e.job, e.generation, e.partition, e.lane, e.offset, e.body) for e in entries]
         async with self._pool.connection(Priority.NORMAL) as connection:
             answer = await connection.fetchrow(
-                _FLUSH, partitions, tokens, *zip(*columns, strict=True)
+                _FLUSH, partitions, tokens, *zip(*entries, strict=True)
             )
             assert answer is not None  # noqa: S101 - a function's one row
-            mine, written = frozenset(answer["mine"]), set(answer["written"])
+            mine, written = frozenset(answer["mine"]), answer["written"]
+            if len(written) == len(entries):
+                return Flushed(entries, frozenset())
+            winners: list[Entry | LedgerRow | None] = [None] * len(entries)
+            for number in written:
+                winners[number - 1] = entries[number - 1]
             lost = [
                 (number, entry.job, entry.generation)
                 for number, entry in enumerate(entries)
-                if number + 1 not in written and entry.partition in mine
+                if winners[number] is None and entry.partition in mine
             ]
             found = await connection.fetch(_DECIDING, *zip(*lost, strict=True)) if lost else []
-        standing = {row["number"]: _ledger_row(row) for row in found}
-        for number in written:
-            standing[number - 1] = _completed(entries[number - 1])
-        return Flushed(
-            winners=[standing.get(number) for number in range(len(entries))],
-            fenced=frozenset(entry.partition for entry in entries) - mine,
-        )
+        for row in found:
+            winners[row["number"]] = _ledger_row(row)
+        return Flushed(winners, frozenset(entry.partition for entry in entries) - mine)
 
     async def fail(self, fence: Fence, entity_key: int, entry: Entry, revision: int = 0) -> Answer:
         """Write one failure, under the fence and the entity's lock; never waits for the lock."""
@@ -138,18 +138,6 @@ class PostgresLedger:
         async with self._pool.connection(Priority.NORMAL) as connection:
             row = await connection.fetchrow(_DECIDING, [0], [job], [generation])
         return None if row is None else _ledger_row(row)
-
-
-def _completed(entry: Entry) -> LedgerRow:
-    return LedgerRow(
-        job=entry.job,
-        generation=entry.generation,
-        ending=Ending.COMPLETE,
-        partition=entry.partition,
-        lane=entry.lane,
-        offset=entry.offset,
-        body=entry.body,
-    )
 
 
 def _ledger_row(row: asyncpg.Record) -> LedgerRow:
