@@ -31,13 +31,15 @@ SETTLED: Final = "SELECT EXISTS (SELECT FROM jobs.ledger WHERE job = $1)"
 
 
 async def kill(scene: Scene) -> None:
-    """Kill -9 of a worker; another one is started. Every second time its heirs are waited for."""
-    victim = scene.victim()
-    held = await scene.line.held_by(victim)
+    """Kill -9 of a worker that works; another one is started.
+
+    Every second time somebody must have worked in its place before anything else happens.
+    """
+    victim, held = await scene.working_victim()
     await scene.line.kill(victim)
-    scene.diary.write("kill -9", of=victim.name, partitions=held.partitions if held else [])
+    scene.diary.write("kill -9", of=victim.name, partitions=held.partitions)
     await scene.line.worker()
-    if held and scene.chance.random() < 0.5:  # noqa: PLR2004 - every second time
+    if scene.chance.random() < 0.5:  # noqa: PLR2004 - every second time
         seconds = await scene.line.worked_elsewhere(held)
         scene.diary.write("worked elsewhere", after=round(seconds, 3), of=victim.name)
 
