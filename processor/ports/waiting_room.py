@@ -104,7 +104,8 @@ class WaitingRoom(Protocol):
 
         `locked` names entities whose lock the caller's own running jobs hold. A row that is
         there already, or one of a later generation, is answered SETTLED if its job has ended, else
-        STALE. One busy entity costs only its own rows.
+        STALE, as is one behind an earlier generation of itself that holds and has not ended. One
+        busy entity costs only its own rows.
         """
         ...
 
@@ -123,8 +124,9 @@ class WaitingRoom(Protocol):
     ) -> Answer:
         """Turn the row of the generation before into this one's retrying row, due now.
 
-        It goes on holding its entity: it blocks, or a failover forgot that it was dead. DONE, BUSY,
-        SETTLED, STALE (no row that holds) or FENCED.
+        It goes on holding its entity: it blocks, or a failover forgot that it was dead; or that it
+        was discarded, then it is of a generation before that. DONE, BUSY, SETTLED, STALE (no row
+        that holds) or FENCED.
         """
         ...
 

@@ -15,7 +15,7 @@ from processor.ports.codec import UnknownSchema
 from processor.runtime.end_in_ledger import by_job, settling_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
@@ -132,7 +132,7 @@ class Intake:
 
     def _route(self, arrived: list[Delivery], known: Known) -> None:
         ended = by_job(known.ledger)
-        waiting: dict[JobId, WaitingRow] = {row.job: row for row in known.waiting}
+        waiting = _newest(known.waiting)
         heads = known.heads()
         nothing = not (ended or waiting or known.spilled)
         put, lines = self._mailboxes.put, self._lines
@@ -157,7 +157,7 @@ class Intake:
         elif row is not None and row.generation >= record.generation:
             self._memory.forget(delivery)
             self._settling.repeat(delivery, row.body)
-        elif record.replay is not None and record.replay.in_place:
+        elif _takes_a_place(delivery, row):
             self._replaying.take(delivery, self._line_up)
         else:
             self._line_up(delivery)
@@ -189,6 +189,25 @@ class Intake:
                     self._mailboxes.put(entity, lane, kept.offset, kept)
                 self._lines.loaded(jobs[: self._spill_keeps])
                 self._queueing.put_off(jobs[self._spill_keeps :])
+
+
+def _newest(rows: Iterable[WaitingRow]) -> dict[JobId, WaitingRow]:
+    """The row of each job's newest generation."""
+    newest: dict[JobId, WaitingRow] = {}
+    for row in rows:
+        known = newest.get(row.job)
+        if known is None or known.generation < row.generation:
+            newest[row.job] = row
+    return newest
+
+
+def _takes_a_place(delivery: Delivery, row: WaitingRow | None) -> bool:
+    """Whether a replay takes the place of its job's row, which holds its entity.
+
+    It is a command, or was none when it was sent: a failover has forgotten the discard before it.
+    """
+    replay = delivery.record.replay
+    return replay is not None and (replay.in_place or (row is not None and row.holds))
 
 
 class _Halted(Exception):  # noqa: N818 - control flow within this module

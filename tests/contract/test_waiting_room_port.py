@@ -260,7 +260,7 @@ async def test_an_arrival_never_removes_the_row_that_blocks_its_entity(rooms: Ro
     fence, dead = await own(rooms.world), a_wait(BLOCKING)
     await rooms.room.record(fence, dead, 0, died=b"failed")
     replayed = replace(queued(dead.job), generation=2)
-    assert await rooms.room.enqueue(fence, [replayed]) == [Answer.DONE]
+    assert await rooms.room.enqueue(fence, [replayed]) == [Answer.STALE]
     assert await rooms.room.record(fence, a_wait(), 0) is Answer.STALE
 
 

@@ -13,6 +13,7 @@ from processor.adapters.memory.database import MemoryDatabase, Wait
 from processor.adapters.memory.groups import MemoryGroups
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.ownership import MemoryOwnership
+from processor.adapters.memory.replaying import replay_in_place
 from processor.adapters.memory.suspects import MemorySuspects
 from processor.adapters.memory.transactions import MemoryTransactions
 from processor.adapters.memory.workers import MemoryWorkers
@@ -166,7 +167,7 @@ class MemoryWorld:
         return self.database.record(fence, key, entry, revision, died=died, wait=wait)
 
     async def replay_in_place(self, fence: Fence, key: int, entry: Entry) -> Answer:
-        return self.database.replay_in_place(fence, key, entry)
+        return replay_in_place(self.database, fence, key, entry)
 
     async def cancel(self, entry: Entry) -> Answer:
         return self.database.cancel(entry)

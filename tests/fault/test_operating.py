@@ -217,6 +217,32 @@ async def test_a_replay_in_place_that_comes_twice_or_to_another_owner_is_one_gen
     await cluster.until(lambda: not cluster.database.waiting)
 
 
+@in_virtual_time
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_replay_takes_its_place_although_a_failover_forgot_the_discard_before_it(
+    again: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    handlers = Handlers()
+    cluster = OperatedCluster(handlers.jobs)
+    job = cluster.submit("blocks", "N1")
+    behind = cluster.submit("works", "N1")
+    first = cluster.start()
+    await died(cluster, job)
+    first.kill()
+    letter = dead_letter_id(job, 1)
+    await cluster.operator.discard(letter, "ada", "hopeless")
+    await cluster.operator.replay(letter, "bob", "wanted after all")
+    del cluster.database.ledger[job, 2]
+    if again:  # the letter is open again, and its row blocks
+        await cluster.operator.replay(letter, "bob", "wanted after all")
+    handlers.mended = True
+    cluster.start()
+    await cluster.until(lambda: handlers.ran == [job, job, behind])
+    await cluster.settled()
+    await cluster.until(lambda: not cluster.database.waiting)
+    assert ended(cluster, job, 3) is Ending.COMPLETE
+
+
 def blocking(cluster: OperatedCluster) -> list[tuple[JobId, int]]:
     return [key for key, row in cluster.database.waiting.items() if row.row.state == "b"]
 

@@ -179,31 +179,6 @@ class MemoryDatabase:
         self._put(fence, entity_key, entry, revision + 1, wait)
         return Answer.DONE
 
-    def replay_in_place(self, fence: Fence, entity_key: int, entry: Entry) -> Answer:
-        """Turn the row of a head, a blocking one, into the retrying row of its next generation."""
-        if not self.owns(fence):
-            return Answer.FENCED
-        if self.locks.get(entity_key) is not None:
-            return Answer.BUSY
-        if self.settled(entry.job, entry.generation):
-            return Answer.SETTLED
-        blocking = self.waiting.get((entry.job, entry.generation - 1))
-        if blocking is None or not blocking.row.holds:
-            return Answer.STALE
-        del self.waiting[entry.job, entry.generation - 1]
-        row = replace(
-            blocking.row,
-            generation=entry.generation,
-            revision=blocking.row.revision + 1,
-            state=RETRYING,
-        )
-        wait = Wait(RETRYING, row.holds, blocking.wait.submission, entry.body)
-        now = self.clock.now()
-        self.waiting[entry.job, entry.generation] = Waiting(
-            row, fence.partition, fence.token, wait, due_at=now, since=now
-        )
-        return Answer.DONE
-
     def cancel(self, entry: Entry, ending: Ending = Ending.CANCELLED) -> Answer:
         """End a generation from outside, seen or unseen."""
         if self.settled(entry.job, entry.generation):

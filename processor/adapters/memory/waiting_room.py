@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from processor.adapters.memory import database as rows
+from processor.adapters.memory.replaying import holds_itself, replay_in_place
 from processor.adapters.memory.step import Step, onward
 from processor.adapters.memory.sweeping import MemorySweeping, waiting_of
 from processor.domain.priority import Priority
@@ -90,7 +91,7 @@ class MemoryWaitingRoom(MemorySweeping):
         """See `WaitingRoom`."""
         lost = await self.step("waiting_room.replay_in_place")
         entry = Entry(job, generation, fence.partition, Priority.CRITICAL, 0, b"")
-        answer = self._database.replay_in_place(fence, entity_key, entry)
+        answer = replay_in_place(self._database, fence, entity_key, entry)
         if answer is Answer.DONE:
             turned = self._database.waiting[job, generation]
             self._database.waiting[job, generation] = replace(
@@ -155,7 +156,7 @@ class MemoryWaitingRoom(MemorySweeping):
         own = wait.entity_key in locked
         waits_later = any(
             job == wait.job and generation > wait.generation for job, generation in database.waiting
-        )
+        ) or holds_itself(database, wait.job, wait.generation)
         free = own or database.locks.get(wait.entity_key) is None
         settled = database.settled(wait.job, wait.generation)
         if waits_later and free and database.owns(fence) and not settled:

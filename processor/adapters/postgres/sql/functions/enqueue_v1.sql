@@ -51,7 +51,14 @@ BEGIN
                 OFFSET 0
             )
             AND NOT EXISTS (
-                SELECT FROM jobs.waiting w WHERE w.job = e.job AND w.generation > e.generation
+                SELECT FROM jobs.waiting w
+                WHERE w.job = e.job
+                    AND (
+                        w.generation > e.generation
+                        -- it would wait for an earlier generation of itself that nobody replays
+                        OR w.generation < e.generation AND w.holds
+                            AND NOT jobs.settled_v1(w.job, w.generation + (w.state = 'b')::integer)
+                    )
                 OFFSET 0
             )
         ORDER BY e.job, e.generation
@@ -77,4 +84,4 @@ BEGIN
     );
 END
 $$;
-COMMENT ON FUNCTION jobs.enqueue_v1 IS 'Write many rows that hold nothing and have none yet, for each entry 0 done, 1 busy, 2 settled, 3 a row of this or a later generation is there, 4 fenced; _locked names entities whose lock the caller''s own jobs hold.';
+COMMENT ON FUNCTION jobs.enqueue_v1 IS 'Write many rows that hold nothing and have none yet, for each entry 0 done, 1 busy, 2 settled, 3 a row of this or a later generation is there, or an earlier one holds, 4 fenced; _locked names entities whose lock the caller''s own jobs hold.';

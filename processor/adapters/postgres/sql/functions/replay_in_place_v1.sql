@@ -23,8 +23,13 @@ BEGIN
     SET generation = _generation, state = 'r', due_at = clock_timestamp(),
         since = clock_timestamp(), attempt = 0, runs = 0, faults = 0, revision = revision + 1,
         token = _token, submission = _submission, body = _body, hold = NULL
-    -- It blocks, unless its death was forgotten by a failover: then this is its next try.
-    WHERE job = _job AND generation = _generation - 1 AND holds;
+    -- It blocks, unless its death was forgotten by a failover: then this is its next try. Where a
+    -- generation stands between, the discard that was one was forgotten.
+    WHERE job = _job AND generation < _generation AND holds
+        AND (
+            generation = _generation - 1
+            OR NOT jobs.settled_v1(_job, generation + (state = 'b')::integer)
+        );
     RETURN CASE WHEN FOUND THEN 0 ELSE 3 END;
 END
 $$;
