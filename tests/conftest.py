@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from processor.local.stack import LocalStack, Stack
 from processor.testing.embedded import embedded, own_database, own_namespace
+from tests.hazards import HAZARDS
 from tests.processes import files, processes
 from tests.stacks import containers, engine_missing
 
@@ -41,6 +42,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seed", type=int, help="of the one fuzzed input that is to be tried again, alone"
     )
+    parser.addoption(
+        "--hazard", choices=HAZARDS, metavar="H1…H49", help="only the tests that produce it"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--hazard` the tests of that one alone."""
+    if name := config.getoption("--hazard"):
+        wanted = HAZARDS[name].tests
+        others = [one for one in items if getattr(one, "originalname", "") not in wanted]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [one for one in items if one not in others]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -18,6 +18,7 @@ from processor.local.stack import Stack, find
 from processor.runtime import telemetry
 from processor.settings import Settings
 from tests.diagram import life
+from tests.written import written_tests
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -136,13 +137,8 @@ def test_its_picture_is_drawn_from_the_transition_table() -> None:
 
 def test_every_test_that_it_names_is_there() -> None:
     named = set(re.findall(r"`(test_\w+)`", README))
-    written = {
-        name
-        for file in (ROOT / "tests").rglob("test_*.py")
-        for name in re.findall(r"def (test_\w+)\(", file.read_text())
-    }
     assert named
-    assert named <= written
+    assert named <= written_tests()
 
 
 def test_every_metric_is_named() -> None:

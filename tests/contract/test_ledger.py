@@ -240,3 +240,17 @@ async def test_the_service_connections_read_what_they_waited_for_whatever_the_de
     real.service.drop()
     fence = await own(real)
     assert await real.ledger.fail(fence, 7, an_entry(a_job())) is Answer.DONE
+
+
+async def test_one_end_stands_also_when_the_next_is_written_on_another_day(
+    real: PostgresWorld,
+) -> None:
+    """A table partitioned by the day of the end would take both: its key would hold the day."""
+    fence, job = await own(real), a_job()
+    assert await real.ledger.fail(fence, 7, an_entry(job, b"first")) is Answer.DONE
+    async with real.service.connection() as connection:
+        await connection.execute(
+            "UPDATE jobs.ledger SET ended_at = ended_at - interval '1 day' WHERE job = $1", job
+        )
+    flushed = await real.ledger.flush([fence], [an_entry(job, b"second")])
+    assert [row.body for row in flushed.winners] == [b"first"]

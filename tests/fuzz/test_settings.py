@@ -53,7 +53,7 @@ def test_any_environment_makes_settings_or_one_line_that_names_the_wrong_variabl
     survives(attempt, seeds)
 
 
-@inputs(40, 3_000)
+@inputs(40, 1_000)
 def test_any_words_to_the_command_line_end_in_work_or_one_clear_line(
     seeds: Sequence[int], stack: Stack, jobs_template: str, namespace: str, tmp_path: Path
 ) -> None:
