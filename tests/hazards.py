@@ -91,6 +91,7 @@ HAZARDS: Final = {
         " with what another one runs.",
         "It dispatches only while a heartbeat was acknowledged within half the session time-out.",
         (
+            "test_a_worker_that_loses_the_coordinator_alone_harms_nothing",
             "test_a_worker_that_hears_nothing_of_its_group_starts_nothing",
             "test_a_worker_that_was_cut_off_and_followed_does_no_harm_when_it_comes_back",
             SIMULATION,
@@ -455,8 +456,7 @@ HAZARDS: Final = {
     "H49": Hazard(
         "Two stores are read one after the other, and what moved between them is told as not"
         " there.",
-        "Waiting room, ledger, history, in this order; the ledger wins.",
-        (),
-        "nothing answers from several stores yet: `explain` is still to come, and brings its test",
+        "One snapshot of the ledger's database, taken after the history was asked.",
+        ("test_a_job_that_ends_between_two_looks_is_explained_by_its_end",),
     ),
 }

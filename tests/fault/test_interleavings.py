@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import pytest
 
-from processor.domain.ids import dead_letter_id
+from processor.domain.explanation import Cause
+from processor.domain.ids import JobId, dead_letter_id
 from processor.domain.job import State
 from processor.domain.priority import Priority
 from processor.ports.ledger import Ending, Fault
 from processor.ports.log import LogCut, Place
+from processor.ports.situations import Seat, Situation
+from processor.runtime.acknowledged import Acknowledged
+from processor.runtime.asking import Asker
 from processor.runtime.attempt import FAULTS_AT_MOST
+from processor.runtime.explaining import Explainer
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
@@ -121,3 +126,44 @@ async def test_a_query_that_kills_its_connection_each_time_makes_no_job_immortal
         assert cluster.database.ledger[one, 1].ending is Ending.FAILED
     assert runs == [1] * 2 * FAULTS_AT_MOST
     await worker.stopped()
+
+
+class Ends:
+    """The ledger's database as somebody meets it who asked the history before the job ended."""
+
+    def __init__(self, cluster: OperatedCluster) -> None:
+        self._cluster = cluster
+
+    async def seat(self, job: JobId) -> Seat | None:
+        """None: meanwhile the job was run to its end, and no row waits."""
+        worker = self._cluster.start()
+        await self._cluster.settled()
+        await worker.stopped()
+        assert (job, 1) not in self._cluster.database.waiting
+        return None
+
+    async def of(self, job: JobId, seat: Seat) -> Situation:
+        """See `Situations`."""
+        ending = self._cluster.database.ledger[job, 1].ending
+        now = self._cluster.clock.now()
+        return Situation(now, None, (1, ending), None, 0, None, (), (), None, 0)
+
+
+async def nothing_stands() -> dict[Place, int]:
+    """The ends of lanes, for whoever must wait for the history: it knows the job."""
+    return {}
+
+
+@in_virtual_time
+async def test_a_job_that_ends_between_two_looks_is_explained_by_its_end() -> None:
+    """Its history says queued and no row waits any more: that is not "not read yet"."""
+    cluster = OperatedCluster(recording())
+    job = cluster.submit("nothing", "N1")
+    await cluster.project()
+    client = cluster.a_client()
+    assert (await client.status(job)).state is State.QUEUED
+    asker = Asker(cluster.history, Acknowledged(), nothing_stands, cluster.clock)
+    explainer = Explainer(asker, Ends(cluster), CODEC, grace=60, look_ahead=10)
+    found = await explainer.explain(job)
+    assert found.cause is Cause.NOT_PROJECTED
+    assert found.sentence == "it is complete; its history does not tell so yet"
