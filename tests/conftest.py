@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 import pytest
@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from processor.local.stack import LocalStack, Stack
 from processor.testing.embedded import embedded, own_database, own_namespace
+from tests import proofs
 from tests.hazards import HAZARDS
 from tests.processes import files, processes
 from tests.stacks import containers, engine_missing
@@ -44,6 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--hazard", choices=HAZARDS, metavar="H1…H49", help="only the tests that produce it"
+    )
+    parser.addoption(
+        "--proofs", action="store_true", help="keep how often each proof ran; see tests/proofs.py"
     )
 
 
@@ -74,10 +78,27 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Skips are easily overlooked: say plainly when the containers were not there."""
+    if config.getoption("--proofs"):
+        keep_figures(terminalreporter, config.invocation_params.args)
     skipped = terminalreporter.getreports("skipped")
     missed = [report for report in skipped if NOT_RUN in str(report.longrepr)]
     if missed:
         terminalreporter.write_sep("!", f"{len(missed)} tests were {NOT_RUN}: no container engine")
+
+
+def keep_figures(reporter: pytest.TerminalReporter, arguments: Sequence[object]) -> None:
+    """Of this session, into `proofs.json` and the README."""
+    reports = [*reporter.getreports("passed"), *reporter.getreports("failed")]
+    told = [
+        (
+            report.location[2].partition("[")[0],
+            int(dict(report.user_properties).get("runs", 1)),
+            report.passed,
+        )
+        for report in reports
+        if report.when == "call"
+    ]
+    proofs.keep(proofs.count([*map(str, arguments)], told))
 
 
 @pytest.fixture(scope="session")

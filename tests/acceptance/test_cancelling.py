@@ -430,5 +430,6 @@ async def test_a_cancel_races_success_failure_parking_and_the_flush_without_a_se
                 await line.client.discard(dead_letter_id(job, generation))
             ends = await line.check()
     record_property("ends", dict(ends))
+    record_property("runs", number)
     assert set(ends) == {"c", "f", "x", "d"}, ends
     assert sum(ends.values()) - ends["d"] == number

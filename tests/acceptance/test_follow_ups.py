@@ -19,6 +19,7 @@ from processor import Client, JobId, JobNotFound, Priority, State, Submission
 from processor.domain.ids import follow_up_of
 from tests import standing
 from tests.commands import Commands
+from tests.proofs import Record
 from tests.separate import Process, Separately, separately
 
 ROOT = Path(__file__).parents[2]
@@ -177,10 +178,11 @@ async def test_follow_ups_exist_if_and_only_if_the_parent_committed_under_kill_9
 @pytest.mark.long
 @pytest.mark.timeout(1_200)
 async def test_follow_ups_are_whole_after_a_kill_9_at_each_step_alone_beside_other_work(
-    run: Commands,
+    run: Commands, record_property: Record
 ) -> None:
     every = [(type_, step) for type_, steps in ALONGSIDE.items() for step in steps]
     every += [pair for pairs in ALONE for pair in pairs]
+    record_property("runs", len(every))
     async with family_of(run) as family:
         for type_, step in every:
             victim = worker(family)

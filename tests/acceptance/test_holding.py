@@ -20,6 +20,7 @@ from processor.ports.holds import HoldKind
 from processor.runtime import holding as following
 from tests.commands import Commands
 from tests.inside import command, told, when, working
+from tests.proofs import Record
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -141,8 +142,9 @@ async def test_a_job_that_is_parked_only_after_its_hold_was_released_goes_on(
 )
 @pytest.mark.timeout(900)
 async def test_jobs_go_on_once_and_in_order_whenever_they_are_held_and_released(
-    ready: Commands, times: int, monkeypatch: pytest.MonkeyPatch
+    ready: Commands, times: int, monkeypatch: pytest.MonkeyPatch, record_property: Record
 ) -> None:
+    record_property("runs", times)
     monkeypatch.setattr(following, "READ_EVERY", 0.05)
     monkeypatch.setattr(following, "SWEEP_EVERY", 0.5)
     chance, ran = random.Random(7), Ran()

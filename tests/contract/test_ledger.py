@@ -253,4 +253,4 @@ async def test_one_end_stands_also_when_the_next_is_written_on_another_day(
             "UPDATE jobs.ledger SET ended_at = ended_at - interval '1 day' WHERE job = $1", job
         )
     flushed = await real.ledger.flush([fence], [an_entry(job, b"second")])
-    assert [row.body for row in flushed.winners] == [b"first"]
+    assert [row and row.body for row in flushed.winners] == [b"first"]

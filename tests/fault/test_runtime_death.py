@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -19,6 +19,7 @@ from processor.testing.member import Member
 from processor.testing.virtual_time import loop_of_the_test, play
 from tests.blocking import blocking_calls_fail
 from tests.invariants import check, recording, submit_a_mixture
+from tests.proofs import Record
 
 __all__ = ["blocking_calls_fail"]
 
@@ -69,10 +70,12 @@ def calls_of_an_undisturbed_run() -> list[str]:
     return names
 
 
-def calls(sampled: bool) -> Iterator[int]:  # noqa: FBT001 - a parameter of the test
+def calls(sampled: bool, record_property: Record) -> Sequence[int]:  # noqa: FBT001 - of the test
     every = len(calls_of_an_undisturbed_run())
     assert every > 100
-    return iter(range(0, every, SAMPLE) if sampled else range(every))
+    tried = range(0, every, SAMPLE) if sampled else range(every)
+    record_property("runs", len(tried))
+    return tried
 
 
 async def die_and_go_on(call: int, *, after: bool, beside: bool) -> None:
@@ -124,13 +127,22 @@ def test_an_undisturbed_run_keeps_every_promise() -> None:
 @SAMPLED
 @WHEN
 @pytest.mark.parametrize("beside", [False, True], ids=["successor", "beside"])
-def test_a_worker_may_die_at_any_call(after: bool, beside: bool, sampled: bool) -> None:  # noqa: FBT001
-    for call in calls(sampled):
+def test_a_worker_may_die_at_any_call(
+    after: bool,  # noqa: FBT001
+    beside: bool,  # noqa: FBT001
+    sampled: bool,  # noqa: FBT001
+    record_property: Record,
+) -> None:
+    for call in calls(sampled, record_property):
         play(die_and_go_on(call, after=after, beside=beside))
 
 
 @SAMPLED
 @WHEN
-def test_any_call_may_fail(after: bool, sampled: bool) -> None:  # noqa: FBT001
-    for call in calls(sampled):
+def test_any_call_may_fail(
+    after: bool,  # noqa: FBT001
+    sampled: bool,  # noqa: FBT001
+    record_property: Record,
+) -> None:
+    for call in calls(sampled, record_property):
         play(fail_and_go_on(call, after=after))

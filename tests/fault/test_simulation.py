@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.proofs import Record
 from tests.simulated import SIMULATION
 
 QUICK = 100
@@ -15,15 +16,18 @@ MANY = 10_000
 
 
 @pytest.mark.parametrize("first", range(0, QUICK, 50))
-def test_every_promise_holds_whatever_chance_plans(first: int) -> None:
+def test_every_promise_holds_whatever_chance_plans(first: int, record_property: Record) -> None:
+    record_property("runs", 50)
     broken = SIMULATION.first_violation(range(first, first + 50))
     assert broken is None, str(broken)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("first", range(QUICK, MANY, 700))
-def test_every_promise_holds_in_ten_thousand_runs(first: int) -> None:
-    broken = SIMULATION.first_violation(range(first, min(first + 700, MANY)))
+def test_every_promise_holds_in_ten_thousand_runs(first: int, record_property: Record) -> None:
+    seeds = range(first, min(first + 700, MANY))
+    record_property("runs", len(seeds))
+    broken = SIMULATION.first_violation(seeds)
     assert broken is None, str(broken)
 
 

@@ -5,7 +5,7 @@ As in `test_runtime_death`, with what waits: retries, a schedule, a block, an en
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import pytest
 
@@ -16,6 +16,7 @@ from processor.testing.member import Member
 from processor.testing.virtual_time import play
 from tests.blocking import blocking_calls_fail
 from tests.fault.test_runtime_death import At, fault_of
+from tests.proofs import Record
 from tests.waiting import check_waiting, is_over, submit_what_waits, waiting_jobs
 
 __all__ = ["blocking_calls_fail"]
@@ -54,10 +55,12 @@ def calls_of_an_undisturbed_run() -> list[str]:
     return names
 
 
-def calls(sampled: bool) -> Iterator[int]:  # noqa: FBT001 - a parameter of the test
+def calls(sampled: bool, record_property: Record) -> Sequence[int]:  # noqa: FBT001 - of the test
     every = len(calls_of_an_undisturbed_run())
     assert every > 300
-    return iter(range(0, every, SAMPLE) if sampled else range(every))
+    tried = range(0, every, SAMPLE) if sampled else range(every)
+    record_property("runs", len(tried))
+    return tried
 
 
 async def die_and_go_on(call: int, *, after: bool, beside: bool) -> None:
@@ -104,13 +107,18 @@ def test_a_worker_may_die_at_any_call_while_jobs_wait(
     after: bool,  # noqa: FBT001
     beside: bool,  # noqa: FBT001
     sampled: bool,  # noqa: FBT001
+    record_property: Record,
 ) -> None:
-    for call in calls(sampled):
+    for call in calls(sampled, record_property):
         play(die_and_go_on(call, after=after, beside=beside))
 
 
 @SAMPLED
 @WHEN
-def test_any_call_may_fail_while_jobs_wait(after: bool, sampled: bool) -> None:  # noqa: FBT001
-    for call in calls(sampled):
+def test_any_call_may_fail_while_jobs_wait(
+    after: bool,  # noqa: FBT001
+    sampled: bool,  # noqa: FBT001
+    record_property: Record,
+) -> None:
+    for call in calls(sampled, record_property):
         play(fail_and_go_on(call, after=after))

@@ -15,5 +15,6 @@ __all__ = ["blocking_calls_fail"]
 def seeds(request: pytest.FixtureRequest) -> Sequence[int]:
     """From 0, as many as the test asks for; with `--seed` that one alone."""
     only: int | None = request.config.getoption("--seed")
-    many: int = request.param
+    many, each = request.param
+    request.node.user_properties.append(("runs", many * each))
     return range(many) if only is None else (only,)

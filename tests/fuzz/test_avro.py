@@ -70,9 +70,8 @@ def test_a_projection_keeps_every_record_as_one_row_or_aside(seeds: Sequence[int
     survives(attempt, seeds)
 
 
-@inputs(20, 2_000)
+@inputs(20, 2_000, each=TOGETHER)
 def test_of_any_fifty_records_in_the_lanes_each_comes_to_its_end(seeds: Sequence[int]) -> None:
-    """So 1,000 by default, and 100,000 by name."""
     survives(lambda seed: play(_worked(Random(seed))), seeds)
 
 

@@ -25,6 +25,8 @@ from processor.runtime.submission import Submission, payload_of, record_of
 from tests.fuzz.spoiling import spoilt, text_of
 from tests.fuzz.trying import inputs, survives
 
+LINES: Final = 20
+"""Of a file."""
 BATCH: Final = UUID(int=11)
 CODEC: Final = AvroCodec()
 WORDS: Final = (
@@ -106,16 +108,15 @@ def test_a_line_is_a_submission_or_one_clear_line_that_names_its_number(
     survives(attempt, seeds)
 
 
-@inputs(100, 5_000)
+@inputs(100, 5_000, each=LINES)
 def test_of_any_file_every_line_before_the_first_broken_one_is_read_and_none_after(
     seeds: Sequence[int],
 ) -> None:
-    """Twenty lines a file: 2,000 by default, 100,000 by name."""
     survives(lambda seed: asyncio.run(_read(Random(seed))), seeds)
 
 
 async def _read(chance: Random) -> None:
-    lines = [_line_of_a_file(chance) for _ in range(20)]
+    lines = [_line_of_a_file(chance) for _ in range(LINES)]
     text = chance.choice((b"\n", b"\r\n")).join(lines) + chance.choice((b"", b"\n"))
     wanted: list[Submission] = []
     why = None

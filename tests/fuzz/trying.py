@@ -21,10 +21,13 @@ TELLS_EVERY: Final = 10_000
 MANY: Final = 100_000
 
 
-def inputs(few: int, many: int = MANY) -> pytest.MarkDecorator:
-    """How many inputs a test tries: few by default, many by name."""
-    long = (pytest.mark.long, pytest.mark.timeout(900))
-    both = [pytest.param(few, id=f"{few}"), pytest.param(many, id=f"{many}", marks=long)]
+def inputs(few: int, many: int = MANY, each: int = 1) -> pytest.MarkDecorator:
+    """How many seeds a test tries: few by default, many by name; `each` makes so many inputs."""
+    long = (pytest.mark.long, pytest.mark.timeout(1_800))
+    both = [
+        pytest.param((few, each), id=f"{few * each}"),
+        pytest.param((many, each), id=f"{many * each}", marks=long),
+    ]
     return pytest.mark.parametrize("seeds", both, indirect=True)
 
 
