@@ -32,7 +32,6 @@ from tests.waiting import is_over, states
 
 FOLDER: Final = Path(__file__).parent / "histories"
 SECOND: Final = 1_000_000
-WORKERS_AT_MOST: Final = 9
 Live = Callable[[OperatedCluster], Awaitable[None]]
 
 
@@ -80,11 +79,15 @@ async def worker_lost(cluster: OperatedCluster) -> None:
     """It kills whoever runs it, until it is convicted; the innocent one beside it completes."""
     job = cluster.submit("poison", "N1")
     cluster.submit("effect", "N2")
-    for _ in range(WORKERS_AT_MOST):
-        worker = cluster.start()
-        await cluster.until(lambda: worker.dead or (job, 1) in cluster.database.ledger)  # noqa: B023
-        if (job, 1) in cluster.database.ledger:
-            break
+    worker = cluster.start()
+
+    def died_or_ended() -> bool:
+        return worker.dead or (job, 1) in cluster.database.ledger
+
+    while (job, 1) not in cluster.database.ledger:
+        await cluster.until(died_or_ended)
+        if worker.dead:
+            worker = cluster.start()
     await cluster.settled()
     await worker.stopped()
 
