@@ -9,10 +9,12 @@ without it otherwise.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,12 +32,15 @@ ALWAYS = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
 ARCHIVE_SECONDS = 600.0
+UNUSED_SECONDS = 7 * 86_400
 
 
 def program(folder: Path, jars: Path, heap: str, *arguments: str) -> Program:
     """A main class of Kafka's, with `heap` in the JVM's words (512m)."""
     archive = _archive(jars)
-    known = archive.exists()
+    if known := archive.exists():
+        with contextlib.suppress(OSError):  # another user's, whose it is to keep
+            os.utime(archive)
     sharing = f"-XX:SharedArchiveFile={archive}" if known else _listing(folder)
     return Program(
         name="Kafka",
@@ -56,6 +61,16 @@ async def remember_classes(folder: Path, jars: Path) -> None:
     archive = _archive(jars)
     if archive.exists():
         return
+    with archive.with_suffix(".lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another process makes it just now
+            return
+        await _make(archive, folder, jars)
+        sweep(archive.parent, time.time())
+
+
+async def _make(archive: Path, folder: Path, jars: Path) -> None:
     aside = archive.with_suffix(f".{os.getpid()}")
     names = folder / "logs" / "kafka.archive.classes"
     making = replace(
@@ -76,11 +91,17 @@ async def remember_classes(folder: Path, jars: Path) -> None:
             # A copy: a broker that is started again begins the list anew.
             shutil.copy(_list(folder), names)
             await run(making, seconds=ARCHIVE_SECONDS)
-            for outdated in archive.parent.glob("classes-*.jsa"):
-                outdated.unlink(missing_ok=True)
             aside.replace(archive)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, now: float) -> None:
+    """Delete the archives of JVMs and jars with which nobody started a broker for a week."""
+    for archive in folder.glob("classes-*.jsa"):
+        with contextlib.suppress(FileNotFoundError):  # another process was first
+            if now - archive.stat().st_mtime > UNUSED_SECONDS:
+                archive.unlink()
 
 
 def _java() -> Path:

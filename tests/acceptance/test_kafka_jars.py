@@ -109,6 +109,7 @@ def test_the_second_start_uses_the_classes_that_the_first_has_archived(
     monkeypatch.setenv("XDG_CACHE_HOME", str(cached.parent))
     outdated = cached / "classes-0.jsa"
     outdated.touch()
+    os.utime(outdated, (0, 0))
     with running(folder, buffers="32MB"):
         deadline = time.monotonic() + LIMIT
         while outdated.exists() or not list(cached.glob("classes-*.jsa")):

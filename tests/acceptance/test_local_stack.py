@@ -48,14 +48,27 @@ WORKS = f"SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query
 COMMAND = "import typer; from processor.cli.local import local; typer.run(local)"
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A data folder that every user may enter."""
+@contextmanager
+def a_folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="job-processor-"))
     made.chmod(0o711)
     yield made / "data"
     account.forget(made / "data")
     shutil.rmtree(made)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder that every user may enter."""
+    with a_folder() as new:
+        yield new
+
+
+@pytest.fixture(scope="module")
+def used() -> Iterator[Path]:
+    """The same for several tests: where a stack has run before, the next starts sooner."""
+    with a_folder() as shared:
+        yield shared
 
 
 @pytest.fixture
@@ -144,19 +157,19 @@ def test_a_stack_is_found_while_it_runs_and_keeps_its_data_and_its_ports(folder:
         assert asyncio.run(remembered(first, "kept")) == (b"kept", "kept")
 
 
-def test_kill_9_of_the_parent_leaves_nothing_running(folder: Path) -> None:
-    with started(sys.executable, "-c", HOLDER, str(folder)) as holder:
+def test_kill_9_of_the_parent_leaves_nothing_running(used: Path) -> None:
+    with started(sys.executable, "-c", HOLDER, str(used)) as holder:
         members = family(holder)
         holder.send_signal(signal.SIGKILL)
         assert not left(members)
-    assert find(folder) is None
+    assert find(used) is None
 
 
 @on_linux
 async def test_kill_9_of_the_supervisor_leaves_nothing_running_and_the_next_takes_its_place(
-    folder: Path,
+    used: Path,
 ) -> None:
-    with small(folder) as local:
+    with small(used) as local:
         first, members = local.stack, servers(local)
         busy, watching = [await asyncpg.connect(first.database) for _ in range(2)]
         working = asyncio.create_task(busy.execute(WORK))
@@ -165,8 +178,8 @@ async def test_kill_9_of_the_supervisor_leaves_nothing_running_and_the_next_take
         os.kill(local.supervisor, signal.SIGKILL)
         with pytest.raises(StackError, match="the supervisor of the embedded stack has ended"):
             local.wait()
-        assert find(folder) is None
-        with small(folder) as again:
+        assert find(used) is None
+        with small(used) as again:
             assert again.stack == first
             assert not left(members)
         await working  # only a backend that works does not hear of it at once
@@ -176,27 +189,27 @@ async def test_kill_9_of_the_supervisor_leaves_nothing_running_and_the_next_take
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_says_what_runs_where_and_ends_cleanly(
-    folder: Path, number: signal.Signals
+    used: Path, number: signal.Signals
 ) -> None:
     with started(
-        sys.executable, "-c", COMMAND, "--folder", str(folder), start_new_session=True
+        sys.executable, "-c", COMMAND, "--folder", str(used), start_new_session=True
     ) as command:
         assert command.stdout is not None
         line = command.stdout.readline()
-        stack = find(folder)
+        stack = find(used)
         assert stack is not None
-        assert line == f"Kafka {stack.kafka} · PostgreSQL {stack.database} · data in {folder}\n"
+        assert line == f"Kafka {stack.kafka} · PostgreSQL {stack.database} · data in {used}\n"
         members = psutil.Process(command.pid).children(recursive=True)
         os.killpg(command.pid, number)  # as a terminal does
         assert command.wait(LIMIT) == 0
         assert not left(members)
-    logs = (folder / "logs" / "postgres.log").read_text()
+    logs = (used / "logs" / "postgres.log").read_text()
     assert "database system is shut down" in logs
-    assert (folder / "kafka" / ".kafka_cleanshutdown").exists()
+    assert (used / "kafka" / ".kafka_cleanshutdown").exists()
 
 
-def test_a_server_that_ends_by_itself_ends_the_stack_with_one_clear_line(folder: Path) -> None:
-    with small(folder) as local:
+def test_a_server_that_ends_by_itself_ends_the_stack_with_one_clear_line(used: Path) -> None:
+    with small(used) as local:
         broker = psutil.Process(local.processes()["kafka"])
         os.kill(local.processes()["postgres"], signal.SIGKILL)
         with pytest.raises(StackError, match=r"PostgreSQL ended by itself .*postgres\.log"):
