@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from processor.bench.peers.doing import ASKED, questions
+from processor.bench.peers.doing import ASKED, jobs_of, questions
 from processor.bench.question import Answer, Round, warm_up
 from processor.domain.errors import ConfigurationError
 
@@ -59,15 +59,13 @@ async def comparisons(
         theirs = asked[question.name]
         wanted = replace(manner.wanted(question), profile=None)
         await warm_up(ground, question, wanted)
-        await warm_up(ground, theirs, wanted)
-        found: tuple[list[Round], list[Round]] = ([], [])
+        part = replace(wanted, jobs=jobs_of(question.name, wanted.jobs, known))
+        await warm_up(ground, theirs, part)
+        ours, others = list[Round](), list[Round]()
         for number in range(manner.repeat):
-            for rounds, one, whose in zip(
-                found, (question, theirs), ("ours", "theirs"), strict=True
-            ):
-                ground.show.begin(f"{one.name} {whose}, round {number + 1} of {manner.repeat}")
-                rounds.append(await one.ask(ground, wanted))
-        ours, others = found
-        yield Comparison(
-            known.title, Answer(question, wanted, ours), Answer(theirs, wanted, others)
-        )
+            of = f"round {number + 1} of {manner.repeat}"
+            ground.show.begin(f"{question.name} ours, {of}")
+            ours.append(await question.ask(ground, wanted))
+            ground.show.begin(f"{question.name} theirs, {of}")
+            others.append(await theirs.ask(ground, part))
+        yield Comparison(known.title, Answer(question, wanted, ours), Answer(theirs, part, others))

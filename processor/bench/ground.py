@@ -81,9 +81,10 @@ class Ground:
     show: Show
 
     @contextlib.asynccontextmanager
-    async def place(self) -> AsyncIterator[Place]:
+    async def place(self, runs: str = CHILD) -> AsyncIterator[Place]:
         """A new namespace and database, gone afterwards, and processes that end before.
 
+        `runs` is the module that the processes run.
         Raises `ConfigurationError`, `Unavailable`, `ProcessorError` where a process ends unasked.
         """
         name = f"bench-{secrets.token_hex(4)}"
@@ -95,7 +96,7 @@ class Ground:
                 await server.execute(f'CREATE DATABASE "{name}"')
                 try:
                     await migrate(settings)
-                    async with self._inside(settings) as place:
+                    async with self._inside(settings, runs) as place:
                         yield place
                 finally:
                     await delete(settings.need_kafka(), settings.topics)
@@ -104,12 +105,12 @@ class Ground:
                 await server.close()
 
     @contextlib.asynccontextmanager
-    async def _inside(self, settings: Settings) -> AsyncIterator[Place]:
+    async def _inside(self, settings: Settings, runs: str) -> AsyncIterator[Place]:
         connection = await asyncpg.connect(settings.need_database())
         try:
             await connection.execute(EFFECTS)
             machine = await Machine.of(settings, connection)
-            async with Children(self.folder, variables(settings), runs=CHILD) as children:
+            async with Children(self.folder, variables(settings), runs=runs) as children:
                 yield Place(settings, connection, children, machine)
         finally:
             await connection.close()

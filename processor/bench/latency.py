@@ -103,5 +103,5 @@ async def waited(place: Place, lanes: Sequence[Priority]) -> list[float]:
 
 def spread(waits: Sequence[float]) -> dict[str, float]:
     """The median, the 99th percentile and the longest."""
-    parts = quantiles(waits, n=100, method="inclusive")
+    parts = quantiles(waits if len(waits) > 1 else [*waits, *waits], n=100, method="inclusive")
     return {"ms p50": parts[49], "ms p99": parts[98], "ms max": max(waits)}

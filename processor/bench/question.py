@@ -59,7 +59,7 @@ class Question:
     """How many are worked, unless the command line says otherwise."""
     ask: Callable[[Ground, Wanted], Awaitable[Round]]
     warm: int = 5_000
-    """Jobs of the round before the first, which nobody measures."""
+    """Jobs of the round before the first, which nobody measures; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Manner:
 
 async def warm_up(ground: Ground, question: Question, wanted: Wanted) -> None:
     """Ask for few jobs, and forget the answer; not before a round that is as small itself."""
-    if wanted.jobs <= question.warm:
+    if not 0 < question.warm < wanted.jobs:
         return
     ground.show.begin(f"{question.name}, warming up")
     await question.ask(ground, replace(wanted, jobs=question.warm, workers=1, profile=None))

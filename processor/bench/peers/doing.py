@@ -24,12 +24,10 @@ from processor.bench.latency import EACH_SECOND, UNCOUNTED, evenly, spread
 from processor.bench.metering import Meter, until_ended
 from processor.bench.question import Round
 from processor.bench.watching import assert_effects, until
-from processor.domain.errors import ProcessorError, Unavailable
-from processor.staging.children import Children
-from processor.staging.place import variables
+from processor.domain.errors import ProcessorError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from processor.bench.ground import Ground, Place
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from processor.bench.work import Workload
     from processor.staging.children import Child
 
-READY_SECONDS: Final = 60.0
 ASKED: Final = ("W1", "W2.raw", "W3", "W4", "W5")
 ALONE_SECONDS, MIXED_SECONDS = 2.0, 10.0
 """How long the flood is worked alone, before and after, and how long beside critical jobs."""
@@ -54,10 +51,20 @@ def questions(known: Known, ours: Sequence[Question]) -> dict[str, Question]:
         "W5": partial(submit_many, known=known),
     }
     return {
-        one.name: replace(one, ask=asks[one.name], warm=one.warm // 5)
+        # The flood has to last, so few of it warm nothing up.
+        one.name: replace(
+            one,
+            ask=asks[one.name],
+            warm=0 if one.name == "W4" else jobs_of(one.name, one.warm // 5, known),
+        )
         for one in ours
         if one.name in asks
     }
+
+
+def jobs_of(name: str, jobs: int, known: Known) -> int:
+    """How many jobs of a question a peer is asked where we are asked so many."""
+    return jobs if name == "W3" else max(1, round(jobs * known.part))
 
 
 async def drain(ground: Ground, wanted: Wanted, known: Known, workload: Workload) -> Round:
@@ -80,7 +87,8 @@ async def wait(ground: Ground, wanted: Wanted, known: Known) -> Round:
     """W3."""
     async with _prepared(ground, known) as (place, peer, crew):
         worker = await crew.start("serve", CLOCK)
-        await _ready(place, peer)
+        await peer.submit_one(CLOCK, 0, urgent=False)
+        await until(ground, place, "waiting for the worker", _timed(peer), 1)
         meter = Meter(place.machine.beside(worker=[worker.pid]))
         ground.show.step(f"submitting {EACH_SECOND} a second to {known.name}", 0, wanted.jobs)
         await evenly(
@@ -89,9 +97,10 @@ async def wait(ground: Ground, wanted: Wanted, known: Known) -> Round:
             lambda number: peer.submit_one(CLOCK, number, urgent=False),
         )
         taken = meter.read()
+        await until(ground, place, "waiting for the last", _timed(peer), 1 + wanted.jobs)
         await worker.stop()
         waits = await asyncio.to_thread(crew.waits)
-        uncounted = len(waits) - wanted.jobs + min(int(EACH_SECOND * UNCOUNTED), wanted.jobs // 2)
+        uncounted = 1 + min(int(EACH_SECOND * UNCOUNTED), wanted.jobs // 2)
         return Round.of(wanted.jobs, spread(waits[uncounted:]), taken, wanted.jobs)
 
 
@@ -108,7 +117,7 @@ async def flood(ground: Ground, wanted: Wanted, known: Known) -> Round:
         ground.show.step(f"{known.name} is working")
         await asyncio.sleep(ALONE_SECONDS)
         times.append(time.time())
-        await evenly(
+        critical = await evenly(
             CRITICAL_EACH_SECOND,
             lambda _: time.time() < times[1] + MIXED_SECONDS,
             lambda number: peer.submit_one(CLOCK, number, urgent=True),
@@ -117,6 +126,7 @@ async def flood(ground: Ground, wanted: Wanted, known: Known) -> Round:
         await asyncio.sleep(ALONE_SECONDS)
         times.append(time.time())
         taken = meter.read()
+        await until(ground, place, "waiting for the last", _timed(peer), critical)
         await worker.stop()
         parts = [await peer.ended(NOTHING, *both) for both in pairwise(times)]
         if not await peer.ended(NOTHING, times[3], time.time()):
@@ -139,8 +149,8 @@ async def submit_many(ground: Ground, wanted: Wanted, known: Known) -> Round:
 class _Crew:
     """Its worker processes."""
 
-    def __init__(self, children: Children, file: Path) -> None:
-        self._children = children
+    def __init__(self, place: Place, file: Path) -> None:
+        self._children = place.children
         self._file = file
         self._started = 0
 
@@ -157,21 +167,15 @@ class _Crew:
 
 @asynccontextmanager
 async def _prepared(ground: Ground, known: Known) -> AsyncIterator[tuple[Place, Peer, _Crew]]:
-    async with (
-        ground.place() as place,
-        known.connected(place.settings) as peer,
-        Children(ground.folder, variables(place.settings), runs=known.module) as children,
-    ):
+    async with ground.place(known.module) as place, known.connected(place.settings) as peer:
         await peer.prepare()
-        yield place, peer, _Crew(children, ground.folder / "waits")
+        yield place, peer, _Crew(place, ground.folder / "waits")
 
 
-async def _ready(place: Place, peer: Peer) -> None:
-    """Wait until a first job is worked."""
-    await peer.submit_one(CLOCK, 0, urgent=False)
-    deadline = time.monotonic() + READY_SECONDS
-    while not await peer.ended(CLOCK, 0.0, time.time()):
-        await place.children.check()
-        if time.monotonic() > deadline:
-            raise Unavailable(f"its worker took no job within {READY_SECONDS:g} s")
-        await asyncio.sleep(0.05)
+def _timed(peer: Peer) -> Callable[[], Awaitable[int]]:
+    """Counts the jobs of CLOCK that have ended."""
+
+    async def look() -> int:
+        return await peer.ended(CLOCK, 0.0, time.time())
+
+    return look

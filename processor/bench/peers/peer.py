@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from processor.bench.work import Workload
     from processor.settings import Settings
 
-NAMES: Final = ("pgqueuer", "procrastinate")
+PARTS: Final = {"pgqueuer": 1.0, "procrastinate": 0.05}
+"""The part of our own number of jobs that each can be asked, so that it takes about as long."""
 
 
 class Peer(Protocol):
@@ -58,6 +59,7 @@ class Known:
     connected: Callable[[Settings], AbstractAsyncContextManager[Peer]]
     module: str
     """What a worker process of it runs, with the arguments MANNER, TYPE and FILE."""
+    part: float
 
     @property
     def title(self) -> str:
@@ -67,8 +69,8 @@ class Known:
 
 def find(name: str) -> Known:
     """The system of that name; raises `ConfigurationError`."""
-    if name not in NAMES:
-        raise ConfigurationError(f"{name!r} is none to compare with; there are {', '.join(NAMES)}")
+    if name not in PARTS:
+        raise ConfigurationError(f"{name!r} is none to compare with; there are {', '.join(PARTS)}")
     module = f"{__package__}.{name}_peer"
     try:
         connected = import_module(module).connected
@@ -77,4 +79,4 @@ def find(name: str) -> Known:
         if missing.name != name:
             raise
         raise ConfigurationError(f"{name} is not installed: pip install {name}") from missing
-    return Known(name, version, connected, module)
+    return Known(name, version, connected, module, PARTS[name])
