@@ -6,8 +6,10 @@ For `processor worker poison:jobs`. Nothing but the effects of the innocent show
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import threading
 from typing import Any, Final
 
 from tenacity import wait_fixed
@@ -49,6 +51,21 @@ async def again(request: Request[Any]) -> None:
     if request.attempt == 1:
         raise RuntimeError("only the second attempt kills")
     await poison_at_once(request)
+
+
+@jobs.handler("hangs", retry=Retry(attempts=1))
+async def hangs(request: Request[Any]) -> None:
+    """Swallows that it is stopped, again and again."""
+    print("a coroutine hangs", flush=True)  # noqa: T201 - how the test knows
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+@jobs.handler("hangs in a thread", retry=Retry(attempts=1))
+def hangs_in_a_thread(request: Request[Any]) -> None:
+    print("a thread hangs", flush=True)  # noqa: T201
+    threading.Event().wait()
 
 
 @jobs.handler("stays", retry=Retry(attempts=1))

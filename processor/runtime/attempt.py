@@ -8,7 +8,6 @@ goes to the group flush, everything else is rolled back and recorded under the f
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -125,8 +124,7 @@ class Attempts:
             await self._not_complete(run, handler, error)
 
     async def _handle(self, run: Run, handler: Handler[Any]) -> None:
-        overdue = partial(self._leave_behind, run, handler)
-        result = await self._with.caller.call(run, handler, overdue)
+        result = await self._with.caller.call(run, handler, self._leave_behind)
         if run.left_behind:
             return
         body = self._with.outcomes.encode_success(run, self._with.clock.now(), result)

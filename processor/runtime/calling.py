@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from processor.runtime.observing import Observer
     from processor.runtime.run import Run
 
-    Overdue = Callable[[TracebackType | None], None]
+    Overdue = Callable[[Run, Handler[Any], TracebackType | None], None]
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,7 @@ class Caller:
         self._patience = patience or Patience()
 
     async def call(
-        self, run: Run, handler: Handler[Any], overdue: Overdue = lambda _: None
+        self, run: Run, handler: Handler[Any], overdue: Overdue = lambda *_: None
     ) -> bytes:
         """The encoded result; raises `ParseError`, `AttemptTimeout`, `ResultInvalid`, `Reject`.
 
@@ -76,7 +76,9 @@ class Caller:
             if isinstance(step, Over):
                 return step.returned
             seconds, rest = max(0.0, seconds - (loop.time() - began)), step
-        time_out = TimeOut(seconds, self._patience, lambda: overdue(where_it_stands(work)))
+        time_out = TimeOut(
+            seconds, self._patience, lambda: overdue(run, handler, where_it_stands(work))
+        )
         try:
             with time_out:
                 returned = await rest

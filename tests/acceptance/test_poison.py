@@ -176,6 +176,26 @@ async def test_a_handler_that_exits_beside_innocents_in_two_partitions_from_a_la
         assert told_of == lost
 
 
+@pytest.mark.long
+async def test_a_worker_ends_at_sigterm_although_its_handlers_hang_and_nothing_is_counted(
+    run: Commands,
+) -> None:
+    run.variables["JOBS_DRAIN_TIMEOUT"] = "1"
+    async with asking(run) as (client, connection):
+        with workers(run, 1) as line:
+            jobs = await client.submit([Submission("hangs"), Submission("hangs in a thread")])
+            while not all(  # noqa: ASYNC110 - a process is asked
+                f"a {what} hangs" in line.said() for what in ("coroutine", "thread")
+            ):
+                await asyncio.sleep(LOOK_SECONDS)
+            (worker,) = line.alive
+            worker.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(worker.wait) == 0
+        assert await connection.fetchval("SELECT count(*) FROM jobs.ledger") == 0
+        for job in jobs:
+            assert (await client.status(job)).state not in (State.COMPLETE, State.FAILED)
+
+
 async def test_the_entity_of_a_frozen_worker_goes_on_while_it_is_frozen(run: Commands) -> None:
     async with asking(run) as (client, connection):
         with workers(run, 2) as line:

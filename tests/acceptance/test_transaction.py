@@ -52,11 +52,6 @@ ROLLED_BACK = (
     "TransactionMisused: the handler rolled its session back: nothing of it is kept, so the job is"
     " not complete; raise an error instead, or use session.begin_nested()"
 )
-TOO_LARGE = (
-    "ResultInvalid: the result has 5,242,882 bytes; at most 262,144 are kept: store it where it"
-    " belongs and return where that is"
-)
-LARGE = 5 * 1024 * 1024
 
 
 class Work(BaseModel):
@@ -148,9 +143,6 @@ class Handler:
 
     async def breaks_a_deferred_constraint(self, means: Means) -> None:
         await means.execute("INSERT INTO once VALUES (1), (1)")
-
-    async def returns_five_megabytes(self, _: Means) -> str:
-        return "x" * LARGE
 
     async def commits(self, means: Means) -> None:
         await means.session.commit()
@@ -292,7 +284,6 @@ def said_of(status: JobStatus) -> str:
             SWALLOWED,
         ),
         ("breaks_a_deferred_constraint", 0, "HandlerFailed: duplicate key value violates unique"),
-        ("returns_five_megabytes", 0, TOO_LARGE),
         ("leaves_a_query_running", 0, "TransactionMisused: "),
     ],
 )
