@@ -11,13 +11,14 @@ import asyncio
 import math
 import sys
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from processor.runtime.failing import place_in
-from processor.runtime.troubles import Trouble, Troubles
+from processor.runtime.troubles import SAY_AGAIN, Trouble, Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,8 @@ REMEMBERED: Final = 60.0
 """Seconds for which a standstill that is over is told."""
 STOOD: Final = "the event loop stood still"
 MEND: Final = "let handlers await what takes long, or make them `def`: those run in threads"
+
+FUNCTIONS_TOLD_APART: Final = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +98,8 @@ class Witness:
         self._lag = lag
         self._running = running
         self._gone = threading.Event()
+        self._told: dict[str, float] = {}
+        """When it was said of which function."""
 
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -111,17 +116,23 @@ class Witness:
         self._gone.set()
 
     def _watch(self) -> None:
-        told = False
+        seen = False
         while not self._gone.wait(TICK):
             late = self._lag.late()
-            if late and not told:
-                self._tell(late)
-            told = late > 0
+            if late and not seen:
+                self._see(late)
+            seen = late > 0
 
-    def _tell(self, late: float) -> None:
+    def _see(self, late: float) -> None:
         frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - the documented way to them
-        frames = traceback.extract_stack(frame)
-        self._lag.place = place = place_in(frames)
+        place = self._lag.place = place_in(traceback.extract_stack(frame))
+        now, function = time.monotonic(), place.rpartition(":")[0]
+        if now - self._told.get(function, -math.inf) >= SAY_AGAIN:
+            self._tell(place, late)
+            if function in self._told or len(self._told) < FUNCTIONS_TOLD_APART:
+                self._told[function] = now
+
+    def _tell(self, place: str, late: float) -> None:
         delivery = self._delivery()
         job = {} if delivery is None else _named(delivery)
         log.error("the event loop stands still", where=place, seconds=round(late, 1), **job)
