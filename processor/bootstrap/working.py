@@ -11,6 +11,7 @@ from uuid import uuid4
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
 from processor.adapters.event_kinds import EventKinds
+from processor.adapters.histograms import record_all
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.kafka.membership import KafkaMembership
 from processor.adapters.kafka.reader import KafkaReader
@@ -162,7 +163,7 @@ async def _made(
         events=EventKinds(settings.topics, settings.partitions, codec),
         timeline=lambda: lineage.timeline or 0,
         on_replaced=lineage.on_change,
-        metrics=MetricsService(f"worker {worker}"),
+        metrics=MetricsService(f"worker {worker}", record_all=record_all),
         tracing=Tracing(group=_group(settings)),
         chores=[janitor(settings, SystemClock(), held).run],
     )

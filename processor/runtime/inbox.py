@@ -40,10 +40,22 @@ class Inbox(Generic[Thing]):
         if self._things:
             self._arrived.set()
 
-    async def group(self, most: int) -> list[Thing]:
-        """Wait for something, and take up to `most`, in order."""
+    def __len__(self) -> int:
+        """How many wait to be given out."""
+        return len(self._things)
+
+    async def some(self) -> None:
+        """Return when there is something."""
         await self._arrived.wait()
+
+    def take(self, most: int) -> list[Thing]:
+        """The first, up to so many, in order."""
         group, self._things = self._things[:most], self._things[most:]
         if not self._things:
             self._arrived.clear()
         return group
+
+    async def group(self, most: int) -> list[Thing]:
+        """Wait for something, and take up to `most`, in order."""
+        await self.some()
+        return self.take(most)

@@ -5,7 +5,8 @@ The one object that the steps of an attempt tell; it costs them next to nothing 
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from processor.domain.events import Durable
     from processor.domain.outcome import Success
+    from processor.domain.priority import Priority
     from processor.domain.submission import Trace
     from processor.domain.topics import Topics
     from processor.ports.clock import Clock
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from processor.runtime.run import Run
     from processor.runtime.telemetry import MetricsService
     from processor.runtime.tracing import Tracing
+
+Measured = defaultdict[tuple[str, "Priority"], list[float]]
+"""Seconds, by type and lane."""
 
 LOOK_SECONDS: Final = 5.0
 CANCELLED: Final = "Cancelled"
@@ -48,6 +53,9 @@ class Observer:
         self._clock = clock
         self._metrics = metrics
         self._tracing = tracing
+        self._waited: Measured = defaultdict(list)
+        self._ran: Measured = defaultdict(list)
+        self._has_measured = False
 
     def begin(self, delivery: Delivery) -> tuple[Span | None, Trace | None]:
         """An attempt begins: its span, active from here on, and the trace that it belongs to.
@@ -70,7 +78,10 @@ class Observer:
         delivery = run.delivery
         if not (delivery.runs or delivery.faults or delivery.returned):
             waited = (run.at - since(delivery)) / 1_000_000
-            self._metrics.started(delivery.record.type, delivery.lane, waited)
+            if run.span is not None and run.span.is_recording():  # an exemplar may name it
+                self._metrics.started(delivery.record.type, delivery.lane, waited)
+            else:
+                self._waited[delivery.record.type, delivery.lane].append(waited)
 
     def end(self, run: Run) -> None:
         """An attempt has ended; one that never came to its handler leaves no span."""
@@ -78,10 +89,26 @@ class Observer:
             return
         delivery = run.delivery
         seconds = (self._clock.now() - run.at) / 1_000_000
-        self._metrics.ran(delivery.record.type, delivery.lane, seconds)
-        if run.span is not None:
+        if run.span is not None and run.span.is_recording():
+            self._metrics.ran(delivery.record.type, delivery.lane, seconds)
             reason = _reason(run.last, delivery)
             self._tracing.attempted(run.span, run.attempt, run.number, reason)
+        else:
+            self._ran[delivery.record.type, delivery.lane].append(seconds)
+        if not self._has_measured:
+            self._has_measured = True
+            asyncio.get_running_loop().call_soon(self.tell)
+
+    def tell(self) -> None:
+        """Have what was measured of many runs recorded: by itself as soon as others have a turn."""
+        self._has_measured = False
+        for measured, record in (
+            (self._waited, self._metrics.started),
+            (self._ran, self._metrics.ran),
+        ):
+            for (type_, lane), seconds in measured.items():
+                record(type_, lane, *seconds)
+            measured.clear()
 
     def completed(self, deliveries: Iterable[Delivery]) -> None:
         """This worker's own outcomes of jobs that completed are durable."""

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 500
 AT_ONCE = 4
 """Appends that may be under way together; the log keeps each partition's order over them."""
+ENOUGH = 200
+"""So many are not kept waiting for more."""
+GATHERING = 0.005
+"""Seconds that others wait at most while an append is under way."""
 PAUSE_AFTER_FAILURE = 1.0
 
 log = structlog.get_logger(__name__)
@@ -93,13 +97,13 @@ class Publisher:
         self._publications: Inbox[Publication] = Inbox()
         self._free = asyncio.Semaphore(AT_ONCE)
         self._under_way = 0
+        self._enough = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def publish(self, publication: Publication) -> None:
         """Have an outcome published that is durable; its record is done afterwards."""
-        self._publications.put(publication)
-        self._idle.clear()
+        self.publish_all((publication,))
 
     @property
     def is_waiting(self) -> bool:
@@ -110,6 +114,8 @@ class Publisher:
         """The same of many, at least one."""
         self._publications.add(publications)
         self._idle.clear()
+        if len(self._publications) >= ENOUGH:
+            self._enough.set()
 
     async def drained(self) -> None:
         """Return when everything handed in has been acknowledged."""
@@ -120,9 +126,20 @@ class Publisher:
         async with asyncio.TaskGroup() as appends:
             while True:
                 await self._free.acquire()
-                batch = await self._publications.group(MOST_AT_ONCE)
+                await self._publications.some()
+                await self._gather()
+                batch = self._publications.take(MOST_AT_ONCE)
                 self._under_way += 1
                 appends.create_task(self._append(batch))
+
+    async def _gather(self) -> None:
+        """Let a batch grow while another is under way: one by one they cost the broker most."""
+        if not self._under_way or len(self._publications) >= ENOUGH:
+            return
+        self._enough.clear()
+        patience = asyncio.get_running_loop().call_later(GATHERING, self._enough.set)
+        await self._enough.wait()
+        patience.cancel()
 
     async def _append(self, batch: list[Publication]) -> None:
         batch, records = self._legible(batch)
@@ -141,8 +158,10 @@ class Publisher:
         await self._allow(batch)
         self._free.release()
         self._under_way -= 1
-        if self._publications.empty and not self._under_way:
-            self._idle.set()
+        if not self._under_way:
+            self._enough.set()
+            if self._publications.empty:
+                self._idle.set()
         self._on_done()
 
     async def _allow(self, batch: list[Publication]) -> None:

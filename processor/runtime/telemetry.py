@@ -32,12 +32,13 @@ from processor.domain.priority import LANES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from opentelemetry.metrics import CallbackOptions, MeterProvider
+    from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider
 
     from processor.domain.events import Reason
     from processor.domain.priority import Priority
 
     Attributes = Mapping[str, str]
+    RecordAll = Callable[[Histogram, Sequence[float], Attributes], None]
 
 NAME: Final = "job-processor"
 TYPES_TOLD_APART: Final = 1_000
@@ -53,8 +54,15 @@ class MetricsService:
     meter, and a gauge of a meter that was there before would go on asking whom that one asked.
     """
 
-    def __init__(self, who: str = "", provider: MeterProvider | None = None) -> None:
+    def __init__(
+        self,
+        who: str = "",
+        provider: MeterProvider | None = None,
+        record_all: RecordAll | None = None,
+    ) -> None:
+        """`record_all` records many values of one histogram and one set of attributes."""
         attributes = {"job.service": who} if who else None
+        self._record_all = record_all or _one_by_one
         self._meter = meter = get_meter(NAME, meter_provider=provider, attributes=attributes)
         self._waited = meter.create_histogram(
             "job.wait_seconds",
@@ -83,13 +91,15 @@ class MetricsService:
         self._reasons: dict[tuple[str, Priority, Reason], Attributes] = {}
         self._closed = False
 
-    def started(self, type_: str, lane: Priority, waited: float) -> None:
-        """A job's first run begins, so many seconds after it could have."""
-        self._waited.record(max(0.0, waited), self._of(type_, lane))
+    def started(self, type_: str, lane: Priority, *waited: float) -> None:
+        """So many jobs' first runs began, each so many seconds after it could have."""
+        told = [max(0.0, seconds) for seconds in waited]
+        self._record_all(self._waited, told, self._of(type_, lane))
 
-    def ran(self, type_: str, lane: Priority, seconds: float) -> None:
-        """A run has ended, however."""
-        self._processed.record(max(0.0, seconds), self._of(type_, lane))
+    def ran(self, type_: str, lane: Priority, *lasted: float) -> None:
+        """So many runs have ended, however, each after so many seconds."""
+        told = [max(0.0, seconds) for seconds in lasted]
+        self._record_all(self._processed, told, self._of(type_, lane))
 
     def completed(self, type_: str, lane: Priority, jobs: int = 1) -> None:
         """The success of so many jobs is durable."""
@@ -188,3 +198,8 @@ class MetricsService:
 
 def _by_lane(type_: str) -> list[Attributes]:
     return [{"job.type": type_, "job.lane": lane.label} for lane in LANES]
+
+
+def _one_by_one(histogram: Histogram, values: Sequence[float], attributes: Attributes) -> None:
+    for value in values:
+        histogram.record(value, attributes)

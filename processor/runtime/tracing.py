@@ -38,6 +38,7 @@ from processor.runtime.trace_context import (
     span_context_of,
     trace_of,
 )
+from processor.runtime.when_asked import MappingWhenAsked, SequenceWhenAsked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "job-processor"
 """The instrumentation's, for whoever filters by it."""
+_NO_PARENT: Final = Context()
 
 
 class Tracing:
@@ -127,18 +129,26 @@ class Tracing:
         events: Sequence[Durable],
     ) -> Span:
         """Begin an attempt's span; `events` are what the generation's outcome held before."""
-        before = next((one.trace for one in reversed(events) if isinstance(one, Started)), None)
-        return self._tracer.start_span(
-            f"process {record.type}",
-            Context(),
-            SpanKind.CONSUMER,
-            {
+
+        def attributes() -> dict[str, str | int]:
+            return {
                 **_attributes(record, place.topic, place.partition, "process"),
                 "messaging.kafka.offset": offset,
                 "messaging.consumer.group.name": self._group,
                 "job.lane": lane.label,
-            },
-            _links(record.trace, before, letter_of(record), first_of(record)),
+            }
+
+        def links() -> list[Link]:
+            started = (one.trace for one in reversed(events) if isinstance(one, Started))
+            before = next(started, None)
+            return _links(record.trace, before, letter_of(record), first_of(record))
+
+        return self._tracer.start_span(
+            f"process {record.type}",
+            _NO_PARENT,
+            SpanKind.CONSUMER,
+            MappingWhenAsked(attributes),
+            SequenceWhenAsked(links) if record.trace is not None or events else (),
         )
 
     def attempted(self, span: Span, attempt: int, run: int, reason: str | Reason | None) -> None:

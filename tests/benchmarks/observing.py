@@ -5,21 +5,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import time
 from collections.abc import Callable
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 from processor.adapters.clock import SystemClock
-from processor.domain.events import Started
+from processor.adapters.histograms import record_all
 from processor.domain.ids import JobId
 from processor.domain.priority import Priority
 from processor.domain.submission import SubmissionRecord
 from processor.domain.topics import Topics
 from processor.ports.ledger import Ending
 from processor.ports.log import Place
+from processor.runtime.dispatcher import BURST
 from processor.runtime.observing import Observer
 from processor.runtime.telemetry import MetricsService
 from processor.runtime.tracing import Tracing
@@ -27,9 +30,8 @@ from tests.telemetry import Collected
 
 JOBS = 50_000
 ROUNDS = 5
-RECORD = SubmissionRecord(
-    JobId(UUID(int=1)), "flight.landed", b"{}", "N123", Priority.HIGH, 1_800_000_000_000_000
-)
+TIME = 1_800_000_000_000_000
+RECORD = SubmissionRecord(JobId(UUID(int=1)), "flight.landed", b"{}", "N123", Priority.HIGH, TIME)
 PLACE = Place("jobs.high", 3)
 
 
@@ -46,16 +48,18 @@ def attempt(observer: Observer) -> Callable[[], None]:
         running=None,
         cancelled=False,
     )
-    started = Started(1_800_000_000_000_000, 1, 1, "w", "r", 3, Priority.HIGH)
+    runs = count(1)
 
     def one() -> None:
         span, _ = observer.begin(delivery)
         run: Any = SimpleNamespace(
-            delivery=delivery, started=started, called=False, span=span, last=started
+            delivery=delivery, at=TIME, attempt=1, number=1, called=False, span=span, last=None
         )
         observer.called(run)
         observer.end(run)
         observer.settled(delivery, Ending.COMPLETE)
+        if next(runs) % BURST == 0:
+            observer.tell()
 
     return one
 
@@ -87,12 +91,20 @@ def nanoseconds(work: Callable[[], None], jobs: int = JOBS) -> float:
     return min(contextvars.Context().run(round_) for _ in range(ROUNDS))
 
 
-def main() -> None:
+async def main() -> None:
     made = nanoseconds(nothing())
     for name, metrics, tracing in (
         ("without an SDK", MetricsService(), Tracing()),
-        ("with metrics collected", Collected().metrics(), Tracing()),
-        ("with metrics and spans", Collected().metrics(), Collected().tracing()),
+        (
+            "with metrics collected",
+            MetricsService(provider=Collected().meters, record_all=record_all),
+            Tracing(),
+        ),
+        (
+            "with metrics and spans",
+            MetricsService(provider=Collected().meters, record_all=record_all),
+            Collected().tracing(),
+        ),
     ):
         jobs = 2_000 if tracing.on else JOBS
         observer = Observer(Topics(), SystemClock(), metrics, tracing)
@@ -102,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())
