@@ -1,6 +1,7 @@
 """Which questions are there?
 
-Take-over after a kill and the stand-still at a rebalance have their place at the end.
+Another way of doing the same work is another line here. How long work stands still after a death or
+at a rebalance is told by `processor chaos --measure`.
 """
 
 from __future__ import annotations

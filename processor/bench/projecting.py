@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -61,16 +61,25 @@ async def project(ground: Ground, wanted: Wanted) -> Round:
 
 async def lay_out(ground: Ground, place: Place, jobs: int) -> None:
     """Append what so many jobs leave in the lanes and in the journal."""
+
+    def show(appended: int) -> None:
+        ground.show.step("appending", appended, jobs)
+
+    await append(place.settings, jobs, show)
+
+
+async def append(settings: Settings, jobs: int, show: Callable[[int], None]) -> None:
+    """Append the submission and the outcome of so many jobs; `show` is told how many are there."""
     codec = await asyncio.to_thread(AvroCodec)
-    appends = _appends(place.settings, codec, jobs)
+    appends = _appends(settings, codec, jobs)
     appended = 0
-    async with KafkaLog(place.settings.need_kafka()) as log:
+    async with KafkaLog(settings.need_kafka()) as log:
         while batch := list(islice(appends, AT_ONCE)):
             for answer in await log.append(batch):
                 if isinstance(answer, LogFailure):
                     raise answer
             appended += len(batch)
-            ground.show.step("appending", appended // EACH, jobs)
+            show(appended // EACH)
             await asyncio.sleep(0)
 
 

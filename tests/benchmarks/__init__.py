@@ -1,1 +1,1 @@
-"""Figures, measured on request."""
+"""Figures of single parts, measured on request; `processor bench` measures the whole."""

@@ -1,4 +1,4 @@
-"""How fast is the ledger pruned, and how fast are the tables rebuilt?
+"""How fast are the ledger and the history pruned?
 
 `python -m tests.benchmarks.forgetting [JOBS]`, on an embedded stack of its own.
 """
@@ -14,25 +14,19 @@ import uvloop
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
-from processor.adapters.kafka.cutting import KafkaCutting
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.kafka.reader import KafkaReader
-from processor.adapters.kafka.topics import create
-from processor.adapters.postgres.cluster import Cluster
 from processor.adapters.postgres.forgetting import PostgresForgetting
-from processor.adapters.postgres.migrations import migrate
-from processor.adapters.postgres.office import PostgresOffice
 from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.projection import PostgresProjections
 from processor.adapters.postgres.pruning import PostgresPruning
-from processor.adapters.postgres.rebuilding import PostgresRebuilding
+from processor.bench.projecting import append
+from processor.bootstrap.migrating import migrate
 from processor.domain.horizon import ended_before
+from processor.settings import Settings
 from processor.testing.embedded import embedded
-from projections.dead_letters import DeadLetterProjection
 from projections.history import HistoryProjection
 from projections.projector import Projector
-from projections.rebuild import Means, Rebuild
-from tests.benchmarks.projecting import PARTITIONS, TOPICS, append
 
 if TYPE_CHECKING:
     from processor.local.stack import Stack
@@ -80,13 +74,13 @@ async def measure_history(pool: Pool, jobs: int) -> None:
     print(f"  {rows:,} rows")  # noqa: T201
 
 
-async def measure_rebuild(stack: Stack, pool: Pool, patient: Pool, jobs: int) -> None:
-    of = TOPICS, PARTITIONS, AvroCodec()
-    async with KafkaLog(stack.kafka) as log:
-        await append(log, jobs)
+async def project(settings: Settings, pool: Pool, jobs: int) -> None:
+    kafka = settings.need_kafka()
+    await append(settings, jobs, lambda _: None)
+    async with KafkaLog(kafka) as log:
         projector = Projector(
-            HistoryProjection(*of),
-            readers=lambda places: KafkaReader(stack.kafka, places),
+            HistoryProjection(settings.topics, settings.partitions, AvroCodec()),
+            readers=lambda places: KafkaReader(kafka, places),
             log=log,
             store=PostgresProjections(pool),
             clock=SystemClock(),
@@ -94,37 +88,16 @@ async def measure_rebuild(stack: Stack, pool: Pool, patient: Pool, jobs: int) ->
         async with projector:
             while projector.projected < 2 * jobs:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.01)
-    means = Means(
-        office=PostgresOffice(pool, "rebuild"),
-        store=PostgresRebuilding(pool, patient, TOPICS),
-        extent=KafkaCutting(stack.kafka),
-        readers=lambda places: KafkaReader(stack.kafka, places),
-        clock=SystemClock(),
-    )
-    rebuild = Rebuild([HistoryProjection(*of), DeadLetterProjection(*of)], means)
-    began = time.perf_counter()
-    running = asyncio.create_task(rebuild.run(although_different=True))
-    stages: dict[str, float] = {}
-    while not running.done():
-        one = time.perf_counter()
-        await asyncio.wait({running}, timeout=0.01)
-        stages[rebuild.stage] = stages.get(rebuild.stage, 0) + time.perf_counter() - one
-    rebuilt = await running
-    said("jobs rebuilt", jobs, time.perf_counter() - began)
-    told = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in stages.items())
-    print(f"  {rebuilt.records:,} records, {rebuilt.comparison}; {told}")  # noqa: T201
 
 
 async def measure(stack: Stack, jobs: int) -> None:
-    await migrate(stack.database)
-    await create(stack.kafka, TOPICS, partitions=PARTITIONS, copies=1, in_sync=1)
-    async with (
-        Pool(stack.database, 6, settings=SERVICE, patience=600) as pool,
-        Pool(stack.database, 1, patience=600) as patient,
-    ):
-        await Cluster(pool).pin(PARTITIONS, "cluster", {})
+    settings = Settings(
+        kafka=stack.kafka, database=stack.database, namespace="bench", replication=1
+    )
+    await migrate(settings)
+    async with Pool(stack.database, 6, settings=SERVICE, patience=600) as pool:
         await measure_ledger(pool, 4 * jobs)
-        await measure_rebuild(stack, pool, patient, jobs)
+        await project(settings, pool, jobs)
         await measure_history(pool, jobs)
 
 
