@@ -14,7 +14,7 @@ from tenacity import wait_fixed
 from processor.domain.errors import Reject, TransactionMisused
 from processor.domain.events import Failed, Reason, Started
 from processor.domain.retry import Retry
-from processor.ports.ledger import Ending
+from processor.ports.ledger import Ending, Fault
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
@@ -89,6 +89,28 @@ async def test_an_attempt_that_its_handler_cancels_runs_again_once_and_then_is_a
     assert runs == [1, 1, 2], "the first time it may be the end of its process"
     starts = beside.cluster.outcome(beside.bad).events
     assert sum(isinstance(event, Started) for event in starts) == 2
+
+
+@in_virtual_time
+async def test_a_stop_is_no_attempt_also_of_a_job_that_met_a_fault_before() -> None:
+    jobs = Jobs()
+    runs: list[int] = []
+
+    @jobs.handler("bad", retry=ONCE)
+    async def bad(request: Request[Any]) -> None:
+        runs.append(request.attempt)
+        if len(runs) == 1:
+            raise Fault("the connection broke")
+        if len(runs) == 2:
+            await asyncio.Event().wait()
+
+    beside = Beside(jobs)
+    await beside.cluster.until(lambda: len(runs) == 2)
+    await beside.worker.stopped()
+    assert (beside.bad, 1) not in beside.cluster.database.ledger
+    beside.cluster.start()
+    await beside.cluster.settled()
+    assert beside.cluster.database.ledger[beside.bad, 1].ending is Ending.COMPLETE
 
 
 @in_virtual_time
