@@ -19,7 +19,7 @@ from processor.domain.outcome import Outcome
 from processor.domain.priority import LANES, Priority
 from processor.domain.retry import Retry
 from processor.ports.ledger import Ending
-from processor.runtime.handlers import Jobs
+from processor.runtime.handlers import Jobs, Mode
 from processor.runtime.request import Request
 from processor.testing.cluster import MemoryCluster
 from processor.testing.naming import CODEC
@@ -33,7 +33,7 @@ class Effect(NamedTuple):
     number: int
 
 
-def recording() -> Jobs:  # noqa: C901 - one small handler after the other
+def recording(transaction: Mode = "own") -> Jobs:  # noqa: C901 - one small handler after the other
     """Handlers that end in every way: with a transaction or none, at once or not, or never."""
     jobs = Jobs()
 
@@ -65,9 +65,11 @@ def recording() -> Jobs:  # noqa: C901 - one small handler after the other
             raise RuntimeError("it fails after it wrote, and is run again")
         return number
 
-    jobs.register("stumbles", stumbles, retry=Retry(attempts=ATTEMPTS, wait=wait_fixed(0.5)))
+    again = Retry(attempts=ATTEMPTS, wait=wait_fixed(0.5))
+    jobs.register("stumbles", stumbles, retry=again, transaction=transaction)
     for function in (effect, nothing, fails, rejects, needs_a_number):
-        jobs.register(function.__name__, function, retry=Retry(attempts=1))
+        once = Retry(attempts=1)
+        jobs.register(function.__name__, function, retry=once, transaction=transaction)
     return jobs
 
 

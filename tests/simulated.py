@@ -13,7 +13,7 @@ from processor.domain.ids import JobId
 from processor.domain.priority import Priority
 from processor.domain.retry import Retry
 from processor.ports.ledger import Ending
-from processor.runtime.handlers import Handler, Jobs
+from processor.runtime.handlers import Handler, Jobs, Mode
 from processor.runtime.request import Request
 from processor.runtime.submission import Submission
 from processor.testing.member import this_process
@@ -36,6 +36,8 @@ TYPES: Final = (
     "effect", "effect", "nothing", "stumbles", "fails", "rejects", "flaky", "patient", "blocks",
     "long", "parent", "needs_a_number", "missing", "poison",
 )  # fmt: skip
+GROUPED: Final = ("effect", "stumbles", "fails", "flaky", "parent", "poison")
+"""Whose jobs share transactions."""
 
 
 class Witnessed(Jobs):
@@ -48,7 +50,7 @@ class Witnessed(Jobs):
         self.unheard: list[str] = []
         """Calls by workers that their coordinator had not heard for a whole session."""
 
-    def witness(self, handler: Handler[Any]) -> None:
+    def witness(self, handler: Handler[Any], transaction: Mode) -> None:
         """Register a handler, with a witness of its calls."""
 
         @functools.wraps(handler.function)
@@ -59,7 +61,13 @@ class Witnessed(Jobs):
                 self.unheard.append(f"{member.name} began {request.job_id} long unheard (H7)")
             return await cast("Awaitable[object]", handler.function(request))
 
-        self.register(handler.type, witnessed, retry=handler.retry, timeout=handler.timeout)
+        self.register(
+            handler.type,
+            witnessed,
+            retry=handler.retry,
+            timeout=handler.timeout,
+            transaction=transaction,
+        )
 
 
 def simulated_jobs() -> Jobs:
@@ -84,7 +92,7 @@ def simulated_jobs() -> Jobs:
     for type_ in jobs:
         handler = jobs.find(type_)
         assert handler is not None
-        witnessed.witness(handler)
+        witnessed.witness(handler, "grouped" if type_ in GROUPED else "own")
     return witnessed
 
 

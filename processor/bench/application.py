@@ -10,6 +10,7 @@ import time
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text, Uuid, insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
 from processor import Jobs, Request
@@ -22,6 +23,10 @@ NOTHING: Final = Workload("bench.nothing", effects=False)
 RAW: Final = Workload("bench.raw")
 CORE: Final = Workload("bench.core")
 ORM: Final = Workload("bench.orm")
+RAW_GROUPED: Final = Workload("bench.raw.grouped")
+CORE_GROUPED: Final = Workload("bench.core.grouped")
+ORM_GROUPED: Final = Workload("bench.orm.grouped")
+BATCH: Final = Workload("bench.batch")
 CLOCK: Final = Workload("bench.clock", effects=False)
 
 
@@ -51,6 +56,7 @@ async def nothing(request: Request[Errand]) -> None:
     """Do nothing, with a payload that was checked."""
 
 
+@jobs.handler(RAW_GROUPED.type, transaction="grouped")
 @jobs.handler(RAW.type)
 async def raw(request: Request[Errand]) -> None:
     """Insert one row through asyncpg."""
@@ -59,6 +65,7 @@ async def raw(request: Request[Errand]) -> None:
     await connection.execute(INSERT, request.job_id, request.entity, errand.number, errand.note)
 
 
+@jobs.handler(CORE_GROUPED.type, transaction="grouped")
 @jobs.handler(CORE.type)
 async def core(request: Request[Errand]) -> None:
     """Insert one row through SQLAlchemy Core."""
@@ -66,11 +73,18 @@ async def core(request: Request[Errand]) -> None:
     await session.execute(insert(EFFECT), _values(request))
 
 
+@jobs.handler(ORM_GROUPED.type, transaction="grouped")
 @jobs.handler(ORM.type)
 async def orm(request: Request[Errand]) -> None:
     """Insert one row as an object of SQLAlchemy's ORM."""
     session = await request.session()
     session.add(Effect(**_values(request)))
+
+
+@jobs.batch_handler(BATCH.type)
+async def batch(requests: list[Request[Errand]], session: AsyncSession) -> None:
+    """Insert a row for each as objects of one session."""
+    session.add_all([Effect(**_values(request)) for request in requests])
 
 
 @jobs.handler(CLOCK.type)

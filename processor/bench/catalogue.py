@@ -9,7 +9,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from processor.bench.application import CORE, NOTHING, ORM, RAW
+from processor.bench.application import (
+    BATCH,
+    CORE,
+    CORE_GROUPED,
+    NOTHING,
+    ORM,
+    ORM_GROUPED,
+    RAW,
+    RAW_GROUPED,
+)
 from processor.bench.draining import drain
 from processor.bench.flooding import flood
 from processor.bench.latency import wait
@@ -28,6 +37,10 @@ QUESTIONS: Final = (
     Question("W2.raw", "one INSERT, asyncpg", 30_000, partial(drain, workload=RAW)),
     Question("W2.core", "one INSERT, SQLAlchemy Core", 20_000, partial(drain, workload=CORE)),
     Question("W2.orm", "one INSERT, SQLAlchemy ORM", 10_000, partial(drain, workload=ORM)),
+    Question("W2.raw-grouped", "the same, grouped", 60_000, partial(drain, workload=RAW_GROUPED)),
+    Question("W2.core-grouped", "the same, grouped", 40_000, partial(drain, workload=CORE_GROUPED)),
+    Question("W2.orm-grouped", "the same, grouped", 20_000, partial(drain, workload=ORM_GROUPED)),
+    Question("W2.batch", "ORM, a batch handler", 60_000, partial(drain, workload=BATCH)),
     Question("W3", "idle latency, 50 jobs a second", 1_000, wait, warm=100),
     Question("W4", "20 critical a second over a flood", 500_000, partial(flood, workload=NOTHING)),
     Question(

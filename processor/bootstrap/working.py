@@ -20,6 +20,11 @@ from processor.adapters.postgres.ledger import PostgresLedger
 from processor.adapters.postgres.lineage import Lineage
 from processor.adapters.postgres.ownership import PostgresOwnership
 from processor.adapters.postgres.pool import SERVICE, Pool
+from processor.adapters.postgres.sessions import SessionMaker
+from processor.adapters.postgres.shared_transactions import (
+    PREPARE_SHARED,
+    PostgresSharedTransactions,
+)
 from processor.adapters.postgres.suspects import PostgresSuspects
 from processor.adapters.postgres.transactions import PREPARE, PostgresTransactions
 from processor.adapters.postgres.waiting_room import PostgresWaitingRoom
@@ -49,6 +54,8 @@ if TYPE_CHECKING:
 SERVICE_CONNECTIONS: Final = 6
 """For our own statements: look-ups of four lanes, the flush, positions and beats."""
 
+GROUPS: Final = 8
+"""Transactions that are shared by jobs, at once: more of them are smaller ones."""
 IDLE_SECONDS: Final = 20.0
 HEARTBEAT_SECONDS: Final = 3.0
 
@@ -133,11 +140,12 @@ async def _made(
             url,
             settings.connections,
             name=f"job-handlers {called}",
-            prepare=PREPARE,
+            prepare=f"{PREPARE}; {PREPARE_SHARED}",
             idle=min(IDLE_SECONDS, settings.session_timeout * 2 / 3),
             lineage=lineage,
         )
     )
+    maker = SessionMaker(sessions)
     made: list[WorkerRuntime] = []
     world = World(
         clock=SystemClock(),
@@ -159,7 +167,8 @@ async def _made(
         room=PostgresWaitingRoom(service),
         holds=PostgresHolds(service),
         wakes=PostgresWakes(url),
-        transactions=PostgresTransactions(handlers, sessions),
+        transactions=PostgresTransactions(handlers, maker),
+        shared_transactions=PostgresSharedTransactions(handlers, maker),
         events=EventKinds(settings.topics, settings.partitions, codec),
         timeline=lambda: lineage.timeline or 0,
         on_replaced=lineage.on_change,
@@ -173,6 +182,7 @@ async def _made(
         cluster.id,
         release=settings.release,
         slots=settings.slots,
+        groups=min(GROUPS, settings.connections),
         grace=settings.handler_grace,
         look_ahead=LookAhead(jobs=settings.look_ahead),
         times=Times(session=settings.session_timeout, drain=settings.drain_timeout),

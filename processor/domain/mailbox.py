@@ -112,6 +112,14 @@ class Mailboxes(Generic[T]):
         box = self._boxes.get(entity)
         return box is not None and box.out
 
+    def next_of(self, lane: int) -> T:
+        """The job that `take` would give."""
+        line = self._ready[lane]
+        while line[0][1].standing != lane:
+            line.popleft()
+        box = line[0][1]
+        return box.lines[lane][0][1] if box.head is None else box.head[1]
+
     def take(self, lane: int) -> T:
         """The next job of a lane whose count in `ready` is not 0; its entity sends no other now."""
         line = self._ready[lane]

@@ -63,7 +63,7 @@ class Announcer:
     def _due(self) -> list[Append]:
         now = self._clock.now()
         records = []
-        for delivery in self._dispatcher.running.values():
+        for delivery in self._dispatcher.attempts():
             run = delivery.running
             if run is not None and _runs_for(run, SHOWN_AFTER, now) and _news(run, now):
                 records.append(self._record(delivery, run, now))
@@ -80,7 +80,7 @@ class Announcer:
     async def _outlast(self) -> None:
         """Let rows carry the jobs that run long, so that their partitions go on."""
         now = self._clock.now()
-        for delivery in list(self._dispatcher.running.values()):
+        for delivery in list(self._dispatcher.attempts()):
             run = delivery.running
             if run is None or not _runs_for(run, LONG, now):
                 continue

@@ -48,7 +48,7 @@ class Attempts:
 
     def __init__(self, identity: Identity, collaborators: Collaborators) -> None:
         self._identity = identity
-        self._with = collaborators
+        self.collaborators = self._with = collaborators
         self._ending = Endings(collaborators)
 
     async def run(self, delivery: Delivery) -> None:
@@ -59,9 +59,7 @@ class Attempts:
         if not delivery.partition.open:
             self._with.settling.abandon(delivery)
             return
-        span, trace = self._with.observer.begin(delivery)
-        run = Run(self._with.desk, self._identity, delivery, self._with.clock.now(), trace)
-        run.span = span
+        run = self.begin(delivery)
         delivery.running = run
         try:
             await self._attempt(run)
@@ -72,6 +70,27 @@ class Attempts:
         finally:
             if not run.left_behind:
                 self._over(run)
+
+    def begin(self, delivery: Delivery) -> Run:
+        """The next run of a job; its span is active in this context from here on."""
+        span, trace = self._with.observer.begin(delivery)
+        run = Run(self._with.desk, self._identity, delivery, self._with.clock.now(), trace)
+        run.span = span
+        return run
+
+    async def conclude(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
+        """Record how an attempt ended that failed in a group, once that is committed."""
+        run.delivery.running = run
+        try:
+            await self._ending.fail(run, handler, error)
+        except asyncio.CancelledError:
+            await self.let_go(run.delivery)
+        finally:
+            self._over(run)
+
+    async def let_go(self, delivery: Delivery) -> None:
+        """`stop`, to its end."""
+        await to_the_end(asyncio.ensure_future(self.stop(delivery)))
 
     async def _after_fault(self, run: Run, fault: Fault) -> None:
         try:
@@ -127,14 +146,19 @@ class Attempts:
         result = await self._with.caller.call(run, handler, self._leave_behind)
         if run.left_behind:
             return
-        body = self._with.outcomes.encode_success(run, self._with.clock.now(), result)
-        if len(body) > OUTCOME_BYTES:
-            message = f"the outcome has {len(body):,} bytes; at most {OUTCOME_BYTES:,} are kept"
-            raise Reject(message)
+        body = self.completed(run, result)
         if run.opening is None:
             self._with.flusher.add(run.delivery, body, follow_ups=run.follow_ups is not None)
         else:
             await self._commit(run, run.opening, body)
+
+    def completed(self, run: Run, result: bytes) -> bytes:
+        """The outcome of a success; raises `Reject` where it is too large."""
+        body = self._with.outcomes.encode_success(run, self._with.clock.now(), result)
+        if len(body) > OUTCOME_BYTES:
+            message = f"the outcome has {len(body):,} bytes; at most {OUTCOME_BYTES:,} are kept"
+            raise Reject(message)
+        return body
 
     async def _not_complete(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError) and _is_sent(run):
@@ -199,7 +223,11 @@ class Attempts:
         await self._close(run)
         if opening is not None and opening.fault is not None:
             raise opening.fault
-        match opening.verdict if opening is not None else None:
+        await self.obey(delivery, None if opening is None else opening.verdict)
+
+    async def obey(self, delivery: Delivery, verdict: Answer | None) -> None:
+        """Do what the database said of a job that was to begin, and may not."""
+        match verdict:
             case Answer.SETTLED:
                 await self._with.recorder.settle_as_found(delivery)
             case Answer.BUSY:

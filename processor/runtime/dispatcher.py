@@ -5,7 +5,9 @@ lanes above it. A slot is held while the attempt runs; the entity is held until 
 
 Theory of operation. Attempts are started one after the other in one task, the carrier, each in a
 context of its own. An attempt that never waits leaves it to the next one; one that has to wait
-keeps it as its own task, and another carrier goes on with the rest.
+keeps it as its own task, and another carrier goes on with the rest. Jobs that may share a
+transaction are gathered on the way; once nothing more starts at once, or others must have a turn,
+they start together, each group as a task that holds one slot.
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ from processor.domain.priority import LANES
 from processor.runtime.stepping import Rest, first_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from processor.domain.mailbox import Mailboxes
     from processor.domain.priority import Priority
     from processor.runtime.admission import Admission
     from processor.runtime.delivery import Delivery
+    from processor.runtime.gathering import Gathering
     from processor.runtime.partition import OwnedPartition
 
 BURST: Final = 32
@@ -46,7 +49,9 @@ class Dispatcher:
         gate: Callable[[], bool],
         is_lane_held: Callable[[Priority], bool],
         admission: Admission,
+        gathering: Callable[[list[int], Callable[[], None]], Gathering],
     ) -> None:
+        """`gathering` is given how many slots are held by lane, and `wake`."""
         self._mailboxes = mailboxes
         self._slots = slots
         self._run = run
@@ -55,6 +60,7 @@ class Dispatcher:
         self._admission = admission
         self._shares = Shares()
         self._held = [0 for _ in LANES]
+        self.gathering = gathering(self._held, self.wake)
         self._asked = False
         self._stopped = False
         self._left_behind: set[asyncio.Task[Any]] = set()
@@ -85,10 +91,15 @@ class Dispatcher:
         """Start nothing more."""
         self._stopped = True
 
+    def attempts(self) -> Iterator[Delivery]:
+        """The jobs whose attempts run now, in a group or not."""
+        yield from self.running.values()
+        yield from self.gathering.turns.values()
+
     async def idle(self, timeout: float) -> None:
         """Return when no attempt of now runs any more, or after that many seconds."""
-        if self.running:
-            await asyncio.wait(self.running, timeout=timeout)
+        if attempts := {*self.running, *self.gathering.groups}:
+            await asyncio.wait(attempts, timeout=timeout)
 
     def forsake(self) -> None:
         """Keep the attempts that do not end from keeping their loop from ending, for ever.
@@ -96,7 +107,8 @@ class Dispatcher:
         They were cancelled, and have had the time to end. A loop that is closed cancels what it
         knows and waits for that.
         """
-        for carrier in (*self.running, *self._left_behind):
+        groups = (*self.gathering.groups, *self.gathering.left_behind)
+        for carrier in (*self.running, *groups, *self._left_behind):
             asyncio.tasks._unregister_task(carrier)  # noqa: SLF001 - documented for who extends asyncio
 
     def cancel(self, partition: OwnedPartition | None = None) -> None:
@@ -104,6 +116,7 @@ class Dispatcher:
         for carrier, delivery in self.running.items():
             if partition is None or delivery.partition is partition:
                 self._cancel_soon(carrier, delivery)
+        self.gathering.leave(partition)
 
     def stop_one(self, delivery: Delivery) -> bool:
         """Stop the attempt of a job that was ended from outside; False where none runs."""
@@ -112,7 +125,7 @@ class Dispatcher:
                 delivery.cancelled = True
                 self._cancel_soon(carrier, delivery)
                 return True
-        return False
+        return self.gathering.stop_one(delivery)
 
     def _cancel_soon(self, carrier: asyncio.Task[Any], delivery: Delivery) -> None:
         """Not at once: who asks may be the attempt itself, which may not have to wait any more."""
@@ -132,9 +145,29 @@ class Dispatcher:
         (carrier,) = (one for one, running in self.running.items() if running is delivery)
         del self.running[carrier]
         self._left_behind.add(carrier)
+        self._begin(delivery, ending)
+
+    def carry_on(
+        self,
+        delivery: Delivery,
+        rest: Coroutine[None, None, None],
+        context: Context | None = None,
+    ) -> None:
+        """Run what is left to do of a job that left its group, also where no slot is free."""
+        self._held[delivery.lane] += 1
+        self._begin(delivery, rest, context)
+
+    def _begin(
+        self,
+        delivery: Delivery,
+        rest: Coroutine[None, None, None],
+        context: Context | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
-        instead = loop.create_task(self._end(delivery, ending), context=self._context)
-        self.running[instead] = delivery
+        if context is None and self._context is not None:
+            context = self._context.copy()
+        task = loop.create_task(self._end(delivery, rest), context=context)
+        self.running[task] = delivery
 
     async def _end(self, delivery: Delivery, ending: Coroutine[None, None, None]) -> None:
         try:
@@ -155,6 +188,7 @@ class Dispatcher:
             self._carrier = loop.create_task(self._carry(), context=self._context)
         else:
             self._asked = False
+            self._start_groups()
 
     def _may_begin(self) -> bool:
         if self._stopped or not self._gate():
@@ -167,20 +201,22 @@ class Dispatcher:
         carrier = asyncio.current_task()
         assert carrier is not None  # noqa: S101 - this is one
         if self._stopped or not self._gate():
+            self._start_groups()
             return
-        may = [
-            may_send(lane, self._held, self._slots) and not self._is_lane_held(lane)
-            for lane in LANES
-        ]
+        served = [not self._is_lane_held(lane) for lane in LANES]
+        may = [served[lane] and may_send(lane, self._held, self._slots) for lane in LANES]
         try:
             for _ in range(BURST):
-                delivery = self._next(None if all(may) else may)
+                delivery = self._next(may, served)
                 if delivery is None:
+                    self._start_groups()
                     return
                 self.running[carrier] = delivery
                 # One that cancelled its own task must not have the next one pay for it.
                 if await self._has_waited(delivery, carrier) or carrier.cancelling():
                     break
+            else:
+                self._start_groups()
         finally:
             self.running.pop(carrier, None)
             self._left_behind.discard(carrier)
@@ -213,12 +249,18 @@ class Dispatcher:
                 self._admission.ended(delivery)
         return True
 
-    def _next(self, may: Sequence[bool] | None) -> Delivery | None:
-        """Take the next job among those lanes, or all; None where nothing may start."""
-        mailboxes = self._mailboxes
+    def _next(self, may: Sequence[bool], served: Sequence[bool]) -> Delivery | None:
+        """Take the next job among those lanes; None where nothing may start by itself.
+
+        What may share a transaction is gathered meanwhile.
+        """
+        mailboxes, gathering = self._mailboxes, self.gathering
+        alone, everywhere = gathering.idle, all(may)
         while True:
             ready = mailboxes.ready
-            if may:
+            if not alone:
+                ready = gathering.with_room(mailboxes, may, served)
+            elif not everywhere:
                 ready = [count if one else 0 for count, one in zip(ready, may, strict=True)]
             lane = self._shares.pick(ready)
             if lane is None:
@@ -226,8 +268,24 @@ class Dispatcher:
                     continue
                 return None
             delivery = mailboxes.take(lane)
+            if not alone and gathering.takes(delivery):
+                continue
             if delivery.partition.quarantine is None or self._admission.admits(delivery):
                 return delivery
+
+    def _start_groups(self) -> None:
+        self.dispatched += self.gathering.start(self._context, self._start_by_itself)
+
+    def _start_by_itself(self, delivery: Delivery, ended: Callable[[], None]) -> None:
+        """Start a job that could have shared its transaction and found nobody."""
+
+        async def run() -> None:
+            try:
+                await self._run(delivery)
+            finally:
+                ended()
+
+        self._begin(delivery, run())
 
 
 def _tell(error: BaseException) -> None:

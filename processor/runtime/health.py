@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
@@ -52,7 +53,8 @@ class Health:
             standing,
             lag.troubles,
         )
-        self._witness = Witness(lag, holdings.dispatcher.running)
+        dispatcher = holdings.dispatcher
+        self._witness = Witness(lag, ChainMap(dispatcher.running, dispatcher.gathering.turns))
 
     def services(self) -> list[Coroutine[None, None, None]]:
         """What watches, each until cancelled; their gauges are there from now on."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
     from processor.domain.submission import Caller, Trace
-    from processor.ports.transactions import Claim, Transaction, Transactions
+    from processor.ports.transactions import Claim, Share, Transaction, Transactions
     from processor.runtime.run import Run
 
 P = TypeVar("P")
@@ -63,7 +63,7 @@ class Opening:
         self.verdict: Answer | None = None
         self.fault: Fault | None = None
 
-    async def open(self) -> Transaction:
+    async def open(self) -> Share:
         """The one transaction of this attempt, also for several tasks of the handler at once."""
         async with self.lock:
             if self._closed:
@@ -96,6 +96,22 @@ class Opening:
         self.shut()
         async with self.lock:
             return self.transaction
+
+
+class Joined(Opening):
+    """A job's share of its group's transaction, which is open already."""
+
+    __slots__ = ("_share",)
+
+    def __init__(self, share: Share) -> None:
+        self._share = share
+        self.lock = asyncio.Lock()
+        self._closed = False
+        self.transaction = self.verdict = self.fault = None
+
+    async def open(self) -> Share:
+        """The share, as long as it is the job's turn."""
+        return self._share
 
 
 class _Told:

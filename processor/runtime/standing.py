@@ -102,7 +102,7 @@ class Standing:
         return Because("waits for its turn behind other jobs of its entity", CAPACITY)
 
     def _taken(self) -> str:
-        runs = [one.running for one in self._dispatcher.running.values() if one.running]
+        runs = [one.running for one in self._dispatcher.attempts() if one.running]
         if not runs:
             return "every slot is taken"
         longest = min(runs, key=lambda run: run.started.at)

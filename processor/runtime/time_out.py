@@ -75,6 +75,11 @@ class TimeOut:
             self._when += granted
             self._handle = self._loop.call_at(self._when, self._due)
             return
+        self.end()
+
+    def end(self) -> None:
+        """Let the time be over now; once."""
+        self._handle.cancel()
         self.expired = True
         self._task.cancel()
         if self._grace < math.inf:

@@ -31,6 +31,8 @@ from processor.runtime.collaborators import Collaborators
 from processor.runtime.dispatcher import Dispatcher
 from processor.runtime.examining import Examiner
 from processor.runtime.flusher import Flusher
+from processor.runtime.gathering import gathering
+from processor.runtime.group_attempts import GroupAttempts
 from processor.runtime.handler_threads import HandlerThreads
 from processor.runtime.health import Health
 from processor.runtime.holding import Holding
@@ -49,6 +51,7 @@ from processor.runtime.returning import Returning
 from processor.runtime.row_decoding import RowDecoder
 from processor.runtime.run import Desk, Identity
 from processor.runtime.settling import Settling
+from processor.runtime.sharing import Sharing
 from processor.runtime.suspects import Warden
 from processor.runtime.time_out import Patience
 from processor.runtime.waking import Waking
@@ -75,9 +78,11 @@ class WorkerRuntime:
         self._manner = manner
         self._threads = HandlerThreads(manner.slots)
         self._lag = LoopLag(world.clock, manner.times.lag)
+        self._patience = Patience(self._lag.stood_still, manner.times.grace)
         memory = self._memory = Memory()
         admission = Admission(memory, world.clock)
         self._warden = Warden(manner.worker, world.suspects, world.clock, admission, self._doubt)
+        sharing = Sharing(world.clock)
         self.dispatcher = Dispatcher(
             memory.mailboxes,
             manner.slots,
@@ -85,6 +90,7 @@ class WorkerRuntime:
             lambda: self.health.may_dispatch(),  # noqa: PLW0108 - it is made of what comes later
             self._is_lane_held,
             admission,
+            gathering(jobs, sharing, manner, lambda group: self._group_attempts.run(group)),  # noqa: PLW0108 - the same
         )
         wake = self.dispatcher.wake
         self._publisher = Publisher(
@@ -127,6 +133,9 @@ class WorkerRuntime:
             self._returning.look_soon,
         )
         self._attempts = self._make_attempts(settling, afresh)
+        self._group_attempts = GroupAttempts(
+            world.shared_transactions, self._attempts, sharing, self._patience, self.dispatcher
+        )
         self._fetchers = self._make_fetchers(settling)
         holdings = Holdings(
             memory, self._returning, self._fetchers, self.dispatcher, self._publisher
@@ -213,7 +222,7 @@ class WorkerRuntime:
         ]
 
     async def _drain(self) -> None:
-        log.info("a worker drains", worker=self.name, running=len(self.dispatcher.running))
+        log.info("a worker drains", worker=self.name, running=len([*self.dispatcher.attempts()]))
         await self._heart.leave()
         self.dispatcher.stop()
         for fetcher in self._fetchers:
@@ -259,11 +268,7 @@ class WorkerRuntime:
                 Outcomes(world.codec, world.timeline),
                 Desk(world.codec, world.clock, world.transactions),
                 world.clock,
-                Caller(
-                    self._threads,
-                    self._observer,
-                    Patience(self._lag.stood_still, self._manner.times.grace),
-                ),
+                Caller(self._threads, self._observer, self._patience),
                 self._flusher,
                 self._recorder,
                 settling,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from processor.ports.log import Log, Reader
     from processor.ports.membership import Membership
     from processor.ports.ownership import Ownership, Workers
+    from processor.ports.shared_transactions import SharedTransactions
     from processor.ports.suspects import Suspects
     from processor.ports.transactions import Transactions
     from processor.ports.waiting_room import Room
@@ -47,6 +48,7 @@ class World:
     holds: Holds
     wakes: Wakes
     transactions: Transactions
+    shared_transactions: SharedTransactions
     events: EventRecords
     timeline: Callable[[], int]
     """The database's timeline as it was last seen."""
@@ -69,6 +71,8 @@ class Manner:
     """Kafka's cluster id."""
     release: str = ""
     slots: int = 32
+    groups: int = 8
+    """SharedTransactions of jobs that may share a transaction at once; 0: every job has its own."""
     grace: float = 24 * 3600.0
     """Seconds that a job waits for a handler of its type before it fails."""
     look_ahead: LookAhead = field(default_factory=LookAhead)

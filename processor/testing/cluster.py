@@ -87,6 +87,7 @@ class MemoryCluster:
             partitions,
             "cluster",
             slots=slots,
+            groups=1,  # of few jobs all that wait come together
             grace=grace,
             look_ahead=look_ahead or LookAhead(),
             times=times,

@@ -15,6 +15,7 @@ from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.log import MemoryLog, MemoryReader
 from processor.adapters.memory.membership import MemoryMembership
 from processor.adapters.memory.ownership import MemoryOwnership
+from processor.adapters.memory.shared_transactions import MemorySharedTransactions
 from processor.adapters.memory.step import onward
 from processor.adapters.memory.suspects import MemorySuspects
 from processor.adapters.memory.transactions import MemoryTransactions
@@ -68,6 +69,7 @@ class Member:
         self.log = MemoryLog(cluster.topics, step=step)
         self.membership = MemoryMembership(cluster.group, name, clock, step=step)
         self.transactions = MemoryTransactions(database, step=step, lend=cluster.lend)
+        self.shared_transactions = MemorySharedTransactions(database, step=step)
         world = World(
             clock=clock,
             codec=cluster.codec,
@@ -84,13 +86,15 @@ class Member:
             holds=MemoryHolds(database, step=step),
             wakes=MemoryWakes(database, step=step),
             transactions=self.transactions,
+            shared_transactions=self.shared_transactions,
             events=EventKinds(TOPICS, cluster.partitions, cluster.codec),
             timeline=lambda: self.timeline,
             on_replaced=self.replaced.append,
             metrics=cluster.metrics(name),
             tracing=cluster.tracing,
         )
-        manner = replace(cluster.manner, worker=self.id, release=release)
+        groups = cluster.manner.groups if cluster.lend is None else 0
+        manner = replace(cluster.manner, worker=self.id, release=release, groups=groups)
         self.runtime = WorkerRuntime(jobs, world, manner)
 
     def start(self) -> None:
@@ -115,6 +119,7 @@ class Member:
         """Kill -9: no call of it has an effect from now on, and its connections break."""
         self.dead = True
         self.transactions.die()
+        self.shared_transactions.die()
         self.cluster.group.expel(self.membership)
         for task in list(self.tasks):
             task.cancel()

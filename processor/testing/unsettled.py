@@ -48,7 +48,7 @@ class Unsettled:
 
     def _running(self) -> Iterator[str]:
         for member in self._cluster.members:
-            for delivery in () if member.dead else member.runtime.dispatcher.running.values():
+            for delivery in () if member.dead else member.runtime.dispatcher.attempts():
                 record = delivery.record
                 yield f"job {record.job} of type {record.type!r} is running"
 

@@ -10,26 +10,30 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from processor.adapters.memory.database import MemoryDatabase, Wait
-from processor.adapters.memory.groups import MemoryGroups
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.ownership import MemoryOwnership
 from processor.adapters.memory.replaying import replay_in_place
+from processor.adapters.memory.shared_transactions import MemorySharedTransactions
 from processor.adapters.memory.suspects import MemorySuspects
 from processor.adapters.memory.transactions import MemoryTransactions
 from processor.adapters.memory.workers import MemoryWorkers
 from processor.adapters.postgres.cluster import Cluster
-from processor.adapters.postgres.groups import PREPARE_GROUPS, PostgresGroups
 from processor.adapters.postgres.ledger import PostgresLedger
 from processor.adapters.postgres.ownership import PostgresOwnership
 from processor.adapters.postgres.pool import SERVICE, Pool
+from processor.adapters.postgres.sessions import SessionMaker
+from processor.adapters.postgres.shared_transactions import (
+    PREPARE_SHARED,
+    PostgresSharedTransactions,
+)
 from processor.adapters.postgres.suspects import PostgresSuspects
 from processor.adapters.postgres.transactions import PREPARE, PostgresTransactions
 from processor.adapters.postgres.workers import PostgresWorkers
 from processor.domain.ids import JobId
 from processor.domain.priority import Priority
-from processor.ports.groups import Group, Groups
 from processor.ports.ledger import Answer, Entry, Ledger, WaitingRow
 from processor.ports.ownership import Fence, Owner, Ownership, Workers
+from processor.ports.shared_transactions import SharedTransaction, SharedTransactions
 from processor.ports.suspects import Suspects
 from processor.ports.transactions import Claim, Share, Transaction, Transactions
 
@@ -84,7 +88,7 @@ class World(Protocol):
     @property
     def transactions(self) -> Transactions: ...
     @property
-    def groups(self) -> Groups: ...
+    def shared(self) -> SharedTransactions: ...
 
     async def record(
         self,
@@ -129,9 +133,9 @@ async def begun(world: World, claim: Claim) -> Transaction:
     return transaction
 
 
-async def a_group(world: World, *claims: Claim, savepoints: bool = True) -> Group:
+async def a_group(world: World, *claims: Claim, savepoints: bool = True) -> SharedTransaction:
     """A group of jobs that may all run."""
-    group = await world.groups.begin(claims, savepoints=savepoints)
+    group = await world.shared.begin(claims, savepoints=savepoints)
     assert set(group.answers) == {Answer.DONE}, group.answers
     return group
 
@@ -152,7 +156,7 @@ class MemoryWorld:
         self.suspects = MemorySuspects(self.database)
         self.ledger = MemoryLedger(self.database)
         self.transactions = MemoryTransactions(self.database)
-        self.groups = MemoryGroups(self.database)
+        self.shared = MemorySharedTransactions(self.database)
 
     async def record(
         self,
@@ -204,8 +208,9 @@ class PostgresWorld:
         self.workers = PostgresWorkers(self.service)
         self.suspects = PostgresSuspects(self.service)
         self.ledger = PostgresLedger(self.service)
-        self.transactions = PostgresTransactions(self.handlers, self.sessions)
-        self.groups = PostgresGroups(self.handlers, self.sessions)
+        maker = SessionMaker(self.sessions)
+        self.transactions = PostgresTransactions(self.handlers, maker)
+        self.shared = PostgresSharedTransactions(self.handlers, maker)
 
     async def record(
         self,
@@ -289,7 +294,7 @@ async def in_postgres(
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(Pool(url, 4, settings=SERVICE))
         pool = await stack.enter_async_context(
-            Pool(url, size, prepare=PREPARE + ";" + PREPARE_GROUPS, **handlers)
+            Pool(url, size, prepare=PREPARE + ";" + PREPARE_SHARED, **handlers)
         )
         await Cluster(service).pin(PARTITIONS, "cluster", {})
         async with service.connection() as connection:

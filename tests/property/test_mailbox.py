@@ -106,7 +106,9 @@ class MailboxMachine(RuleBasedStateMachine):
         self.takes(lane)
 
     def takes(self, lane: int) -> None:
+        comes = self.boxes.next_of(lane)
         taken = self.boxes.take(lane)
+        assert taken is comes
         assert taken in self.sendable()
         assert taken.lane == lane
         if self.heads.get(taken.entity) == taken:

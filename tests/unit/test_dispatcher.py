@@ -14,8 +14,13 @@ from processor.ports.ownership import Fence
 from processor.runtime.admission import Admission
 from processor.runtime.delivery import Delivery
 from processor.runtime.dispatcher import Dispatcher
+from processor.runtime.forming import Forming
+from processor.runtime.gathering import Gathering
+from processor.runtime.handlers import Jobs
+from processor.runtime.job_group import JobGroup
 from processor.runtime.memory import Memory
 from processor.runtime.partition import OwnedPartition
+from processor.runtime.sharing import Sharing
 from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 
 
@@ -31,8 +36,18 @@ class Line:
             lambda: True,
             lambda _: False,
             Admission(self.memory, loop_of_the_test().clock),
+            self._gathering,
         )
         self.partition = OwnedPartition(Fence(0, UUID(int=2)), (0, 0, 0, 0))
+
+    def _gathering(self, held: list[int], wake: Callable[[], None]) -> Gathering:
+        """Nobody shares a transaction here."""
+
+        async def together(group: JobGroup) -> None:
+            raise NotImplementedError(group)
+
+        sharing = Sharing(loop_of_the_test().clock)
+        return Gathering(Forming(Jobs(), sharing, 8, held, 8), together, held, wake)
 
     def put(self, number: int) -> Delivery:
         job = JobId(UUID(int=number))

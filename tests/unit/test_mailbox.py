@@ -21,6 +21,18 @@ def test_an_entity_has_one_job_out_at_a_time() -> None:
     assert len(boxes) == 0
 
 
+def test_what_a_lane_would_send_is_what_it_sends() -> None:
+    boxes: Mailboxes[str] = Mailboxes()
+    boxes.put(ANN, 3, 1, "moved up")
+    boxes.put(BOB, 3, 2, "low")
+    boxes.put(ANN, 0, 3, "critical")
+    assert [boxes.next_of(0), boxes.next_of(3)] == ["critical", "low"]
+    assert [boxes.take(3), boxes.take(0)] == ["low", "critical"]
+    boxes.lead(BOB, 1, "head")
+    boxes.release(BOB)
+    assert boxes.next_of(1) == "head" == boxes.take(1)
+
+
 def test_a_higher_lane_goes_first_also_when_it_came_later() -> None:
     boxes: Mailboxes[str] = Mailboxes()
     boxes.put(ANN, 3, 3, "low")

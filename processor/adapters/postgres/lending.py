@@ -58,12 +58,14 @@ _TAKE_A_STATEMENT: Final = frozenset(
 class Gate:
     """Open while the handler runs."""
 
-    __slots__ = ("_is_open", "_shared", "doubtful", "refused", "running", "touched")
+    __slots__ = ("_is_open", "_shared", "doubtful", "refused", "running", "touched", "unshareable")
 
     def __init__(self, *, shared: bool = False) -> None:
         """`shared`: other jobs come after this one in the same transaction."""
         self._is_open = True
         self._shared = shared
+        self.unshareable = False
+        """The handler wanted what would be the next job's too."""
         self.running = 0
         """Calls that have not come back."""
         self.doubtful = False
@@ -94,9 +96,10 @@ class Gate:
                 " savepoint (session.begin_nested(), connection.transaction())"
             )
         if self._shared and (word := setting_in(query)):
+            self.unshareable = True
             self._refuse(
                 f"the handler would have changed a setting ({word}) for the jobs after it, which"
-                ' share its transaction: nothing was sent. Declare it with transaction="own"'
+                " share its transaction: nothing was sent"
             )
 
     def _refuse(self, sentence: str) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from processor.adapters.postgres.pool import Link, Pool
-    from processor.adapters.postgres.sessions import Sessions
     from processor.ports.ledger import Entry
     from processor.ports.transactions import Claim
 
@@ -51,10 +50,10 @@ ROLLBACK_SECONDS: Final = 2.0
 class PostgresTransactions:
     """`Transactions` over a pool whose connections ran `PREPARE`."""
 
-    def __init__(self, pool: Pool, sessions: Sessions | None = None) -> None:
-        """`sessions`: the application's own sessionmaker, if it has one."""
+    def __init__(self, pool: Pool, sessions: SessionMaker | None = None) -> None:
+        """`sessions` are the pool's: one for all who open sessions on its connections."""
         self._pool = pool
-        self._sessions = SessionMaker(sessions)
+        self._sessions = sessions or SessionMaker()
 
     async def begin(self, claim: Claim) -> PostgresTransaction | Answer:
         """Open one, take the entity's lock and look the job up."""

@@ -124,6 +124,7 @@ class Disturbing:
         cluster.timeline = self._sky.timeline = cluster.timeline + 1
         for member in cluster.members:
             member.transactions.die()
+            member.shared_transactions.die()
             member.timeline = cluster.timeline
             for tell in member.replaced:
                 tell()
@@ -138,9 +139,12 @@ class Disturbing:
     def _look_for_two_at_once(self) -> None:
         """One at a time: no two transactions of one entity are open, wherever their workers are."""
         entities = Counter(
-            transaction.claim.entity_key
+            claim.entity_key
             for member in self._cluster.members
-            for transaction in member.transactions.open
+            for claim in (
+                *(transaction.claim for transaction in member.transactions.open),
+                *member.shared_transactions.claimed(),
+            )
         )
         for entity, number in entities.items():
             if number > 1:

@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from processor.ports.transactions import Claim
 
 
-class MemoryGroups:
-    """`Groups`; its steps are `transactions.begin_group` and, of each one, `transaction.*`."""
+class MemorySharedTransactions:
+    """`SharedTransactions`; its steps are `transactions.begin_group` and each one's own."""
 
     def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
         self._database = database
         self.step = step
-        self._open: dict[MemoryGroup, None] = {}
+        self._open: dict[MemorySharedTransaction, None] = {}
 
-    async def begin(self, claims: Sequence[Claim], *, savepoints: bool) -> MemoryGroup:
-        """See `Groups`."""
+    async def begin(self, claims: Sequence[Claim], *, savepoints: bool) -> MemorySharedTransaction:
+        """See `SharedTransactions`."""
         lost = await self.step("transactions.begin_group")
-        group = MemoryGroup(self._database, claims, self.step, self._open, savepoints=savepoints)
+        group = MemorySharedTransaction(
+            self._database, claims, self.step, self._open, savepoints=savepoints
+        )
         if lost is not None:
             group.end()  # the server rolls back what it cannot answer
             raise lost
@@ -66,15 +68,15 @@ class MemoryShare:
         return self.connection()
 
 
-class MemoryGroup:
-    """`Group`; its steps are `transaction.keep`, `.undo`, `.complete` and `.rollback`."""
+class MemorySharedTransaction:
+    """`SharedTransaction`; its steps: `transaction.keep`, `.undo`, `.complete`, `.rollback`."""
 
     def __init__(
         self,
         database: MemoryDatabase,
         claims: Sequence[Claim],
         step: Step,
-        opened: dict[MemoryGroup, None],
+        opened: dict[MemorySharedTransaction, None],
         *,
         savepoints: bool,
     ) -> None:
@@ -97,21 +99,26 @@ class MemoryGroup:
         return answer
 
     def share(self) -> MemoryShare:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         if self._ended:
             raise TransactionMisused("the group's transaction has ended")
         self._turn = MemoryConnection(self._database, self._step, self._written)
         return MemoryShare(self._turn)
 
     def fault(self, error: BaseException) -> Fault | None:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, Fault):
             cause = cause.__cause__
         return cause
 
+    @property
+    def was_unshareable(self) -> bool:
+        """See `SharedTransaction`: nothing in memory is."""
+        return False
+
     async def keep(self, *, last: bool = False) -> None:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         turn = self._turn
         turn.is_open = False
         if turn.rolled_back:
@@ -123,7 +130,7 @@ class MemoryGroup:
         self._written.update(turn.written)
 
     async def undo(self) -> bool:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         self._turn.is_open = False
         if self._ended or not self._savepoints:
             return False
@@ -136,7 +143,7 @@ class MemoryGroup:
         return lost is None
 
     async def complete(self, entries: Sequence[Entry]) -> Answer:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         try:
             lost = await self._step("transaction.complete")
             answer = self._commit(entries)
@@ -147,7 +154,7 @@ class MemoryGroup:
         return answer
 
     async def rollback(self) -> None:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         self._turn.is_open = False
         if self._ended:
             return

@@ -10,12 +10,11 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 
-from processor.adapters.postgres.groups import PostgresGroup
+from processor.adapters.postgres.shared_transactions import PostgresSharedTransaction
 from processor.domain.errors import TransactionMisused
 from processor.domain.ids import JobId
-from processor.ports.groups import Group
 from processor.ports.ledger import Answer, Conflict, Fault
-from tests.contract.test_groups import some, write
+from processor.ports.shared_transactions import SharedTransaction
 from tests.contract.test_postgres_transactions import (
     Effect,
     active,
@@ -23,25 +22,26 @@ from tests.contract.test_postgres_transactions import (
     single,
     sound,
 )
-from tests.contract.worlds import PostgresWorld, a_group, an_entry
+from tests.contract.test_shared_transactions import some, write
+from tests.contract.worlds import PostgresWorld, a_group, an_entry, begun
 
 __all__ = ["single"]
 
 
-def raw(group: Group) -> Any:  # noqa: ANN401 - asyncpg's own
+def raw(group: SharedTransaction) -> Any:  # noqa: ANN401 - asyncpg's own
     """The connection itself: no look at the text may be the only guard."""
-    assert isinstance(group, PostgresGroup)
+    assert isinstance(group, PostgresSharedTransaction)
     link = group._link  # noqa: SLF001 - what a handler cannot reach
     assert link is not None
     return link.raw
 
 
-async def process_of(group: Group) -> int:
+async def process_of(group: SharedTransaction) -> int:
     found: int = await raw(group).fetchval("SELECT pg_backend_pid()")
     return found
 
 
-async def kept_and_complete(group: Group, job: JobId) -> None:
+async def kept_and_complete(group: SharedTransaction, job: JobId) -> None:
     await group.keep()
     await group.complete([an_entry(job)])
 
@@ -100,8 +100,11 @@ async def test_a_setting_that_would_be_the_next_jobs_too_is_refused(
     jobs, claims = some(2)
     group = await a_group(single, *claims)
     share = group.share()
+    seen = [group.was_unshareable]
     with pytest.raises(TransactionMisused, match="changed a setting"):
         await share.connection().execute(statement)
+    seen.append(group.was_unshareable)
+    assert seen == [False, True]
     with pytest.raises(TransactionMisused, match="changed a setting"):
         await (await share.session()).execute(text(statement))
     with pytest.raises(TransactionMisused, match="changed a setting"):
@@ -277,7 +280,7 @@ async def test_a_begin_that_is_cancelled_leaves_the_pool_sound(
 ) -> None:
     for steps in range(1, 12):
         _, claims = some(2)
-        begin = asyncio.create_task(single.groups.begin(claims, savepoints=True))
+        begin = asyncio.create_task(single.shared.begin(claims, savepoints=True))
         for _ in range(steps):
             await asyncio.sleep(0)
         begin.cancel()
@@ -328,3 +331,22 @@ async def test_the_look_up_reads_by_key_however_large_the_ledger_grew(
             " WHERE relid = 'jobs.ledger'::regclass"
         )
     assert read < 100
+
+
+async def test_a_connection_serves_sessions_of_groups_and_of_single_jobs(
+    single: PostgresWorld,
+) -> None:
+    for number in range(4):
+        jobs, claims = some(1)
+        if number % 2:
+            group = await a_group(single, *claims)
+            session = await group.share().session()
+            await session.execute(insert(Effect).values(key=str(number), value=1))
+            await group.keep(last=True)
+            assert await group.complete([an_entry(jobs[0])]) is Answer.DONE
+        else:
+            transaction = await begun(single, claims[0])
+            session = await transaction.session()
+            await session.execute(insert(Effect).values(key=str(number), value=1))
+            assert await transaction.complete(an_entry(jobs[0])) is Answer.DONE
+    assert [await single.read(str(number)) for number in range(4)] == [1] * 4

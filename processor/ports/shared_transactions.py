@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from processor.ports.transactions import Claim, Share
 
 
-class Group(Protocol):
+class SharedTransaction(Protocol):
     """An open transaction that holds the locks of the entities of several jobs."""
 
     @property
@@ -35,6 +35,14 @@ class Group(Protocol):
 
     def fault(self, error: BaseException) -> Fault | None:
         """See `Transaction.fault`; a `Conflict` where somebody else held what the job wanted."""
+        ...
+
+    @property
+    def was_unshareable(self) -> bool:
+        """Whether the job of the last turn wanted what would be the next ones' too: a setting.
+
+        It was refused, and is to be run in a transaction of its own.
+        """
         ...
 
     async def keep(self, *, last: bool = False) -> None:
@@ -68,10 +76,10 @@ class Group(Protocol):
         ...
 
 
-class Groups(Protocol):
+class SharedTransactions(Protocol):
     """Begins groups, each on a connection of its lane's share."""
 
-    async def begin(self, claims: Sequence[Claim], *, savepoints: bool) -> Group:
+    async def begin(self, claims: Sequence[Claim], *, savepoints: bool) -> SharedTransaction:
         """Try the locks of some jobs' entities, all different, and look the jobs up.
 
         What it waits for in it, it waits for shortly (milliseconds): then it is a `Conflict`.

@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from processor.adapters.postgres.pool import Link, Pool
-    from processor.adapters.postgres.sessions import Sessions
     from processor.ports.ledger import Entry
     from processor.ports.transactions import Claim
 
-PREPARE_GROUPS: Final = """
+PREPARE_SHARED: Final = """
 PREPARE jobs_lock_many_v1 (text, bigint[]) AS SELECT jobs.lock_jobs_v1($1, $2);
 PREPARE jobs_begin_many_v1 (
     text, integer[], bigint[], uuid[], integer[], integer[], integer[], bigint[]
@@ -40,7 +39,7 @@ PREPARE jobs_begin_many_v1 (
 PREPARE jobs_end_many_v1 (text, uuid[], integer[], integer[], integer[], bigint[], bytea[]) AS
     SELECT jobs.end_jobs_v1($1, $2, $3, $4, $5, $6, $7)
 """
-"""To be run once on each connection of the pool that `PostgresGroups` is given."""
+"""To be run once on each connection of the pool that `PostgresSharedTransactions` is given."""
 
 LOCK_MILLISECONDS: Final = 20
 """How long a group waits for what somebody else holds: its own rows stay locked to its end, and
@@ -48,16 +47,18 @@ two groups that wait for each other's hold up all that come after them."""
 _LOST_RACE: Final = "JB003"
 
 
-class PostgresGroups:
-    """`Groups` over a pool whose connections ran `PREPARE_GROUPS`."""
+class PostgresSharedTransactions:
+    """`SharedTransactions` over a pool whose connections ran `PREPARE_SHARED`."""
 
-    def __init__(self, pool: Pool, sessions: Sessions | None = None) -> None:
-        """`sessions`: the application's own sessionmaker, if it has one."""
+    def __init__(self, pool: Pool, sessions: SessionMaker | None = None) -> None:
+        """`sessions` are the pool's: one for all who open sessions on its connections."""
         self._pool = pool
-        self._sessions = SessionMaker(sessions)
+        self._sessions = sessions or SessionMaker()
 
-    async def begin(self, claims: Sequence[Claim], *, savepoints: bool) -> PostgresGroup:
-        """See `Groups`."""
+    async def begin(
+        self, claims: Sequence[Claim], *, savepoints: bool
+    ) -> PostgresSharedTransaction:
+        """See `SharedTransactions`."""
         link = await self._pool.take(claims[0].lane)
         token = f"{claims[0].job.hex}{claims[0].generation:d}"
         try:
@@ -74,13 +75,13 @@ class PostgresGroups:
             if isinstance(error, Exception):
                 raise fault_of(error) or Fault(f"the group did not begin: {error}") from error
             raise
-        return PostgresGroup(
+        return PostgresSharedTransaction(
             self._pool, link, self._sessions, token, answers, savepoints=savepoints
         )
 
 
-class PostgresGroup:
-    """`Group`."""
+class PostgresSharedTransaction:
+    """`SharedTransaction`."""
 
     def __init__(
         self,
@@ -103,18 +104,23 @@ class PostgresGroup:
         """The connection is not as others need it."""
 
     def share(self) -> Loan:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         self._loan = Loan(self._held(), self._sessions, shared=True)
         return self._loan
 
     def fault(self, error: BaseException) -> Fault | None:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         if self._link is None or not self._link.raw.is_closed():
             return fault_told_by(error)
         return fault_of(error) or Fault(f"the connection was lost: {error}")
 
+    @property
+    def was_unshareable(self) -> bool:
+        """See `SharedTransaction`."""
+        return self._loan is not None and self._loan.gate.unshareable
+
     async def keep(self, *, last: bool = False) -> None:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         loan, raw = self._loan, self._held().raw
         assert loan is not None  # noqa: S101 - a turn is ended that was begun
         await loan.seal()
@@ -128,7 +134,7 @@ class PostgresGroup:
         loan.close()
 
     async def undo(self) -> bool:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         loan, link = self._loan, self._link
         if loan is not None:
             loan.close()
@@ -141,7 +147,7 @@ class PostgresGroup:
         return True
 
     async def complete(self, entries: Sequence[Entry]) -> Answer:
-        """See `Group`."""
+        """See `SharedTransaction`."""
         try:
             await self._ask(_epilogue(self._token, entries))
         except BaseException as error:
@@ -153,7 +159,7 @@ class PostgresGroup:
         return Answer.DONE
 
     async def rollback(self) -> None:
-        """See `Group`; raises when cancelled."""
+        """See `SharedTransaction`; raises when cancelled."""
         running = 0
         if self._loan is not None:
             self._loan.close()

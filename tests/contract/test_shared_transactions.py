@@ -7,8 +7,8 @@ import pytest
 from processor.adapters.memory.database import Wait
 from processor.domain.errors import TransactionMisused
 from processor.domain.ids import JobId
-from processor.ports.groups import Group
 from processor.ports.ledger import Answer, Ending, Fault
+from processor.ports.shared_transactions import SharedTransaction
 from processor.ports.transactions import Claim
 from tests.contract.worlds import World, a_claim, a_group, a_job, an_entry, begun, own
 
@@ -21,7 +21,7 @@ def some(number: int) -> tuple[list[JobId], list[Claim]]:
     return jobs, [a_claim(job, key) for key, job in enumerate(jobs, 1)]
 
 
-async def write(world: World, group: Group, key: str, value: int = 1) -> None:
+async def write(world: World, group: SharedTransaction, key: str, value: int = 1) -> None:
     """A job's whole turn."""
     await world.write(group.share(), key, value)
     await group.keep()
@@ -134,7 +134,7 @@ async def test_who_is_busy_settled_or_stale_is_told_apart_and_the_others_run(wor
     assert await world.record(fence, 3, waits, wait=Wait("r", holds=True)) is Answer.DONE
     head = an_entry(a_job(), b"so far")
     assert await world.record(fence, 4, head, wait=Wait("r", holds=True)) is Answer.DONE
-    group = await world.groups.begin(claims, savepoints=True)
+    group = await world.shared.begin(claims, savepoints=True)
     assert list(group.answers) == [
         Answer.BUSY, Answer.SETTLED, Answer.STALE, Answer.STALE, Answer.DONE,
     ]  # fmt: skip
