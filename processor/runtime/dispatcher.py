@@ -172,7 +172,9 @@ class Dispatcher:
     async def _end(self, delivery: Delivery, ending: Coroutine[None, None, None]) -> None:
         try:
             await ending
-        except Exception as error:  # noqa: BLE001 - it is only told
+        except (KeyboardInterrupt, SystemExit, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is only told
             _tell(error)
         finally:
             self._held[delivery.lane] -= 1

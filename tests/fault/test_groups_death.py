@@ -90,8 +90,9 @@ async def fail_and_go_on(call: int, *, after: bool) -> None:
 @BOLDNESS
 def test_jobs_share_transactions_in_an_undisturbed_run(bold: bool) -> None:  # noqa: FBT001
     calls = calls_of_an_undisturbed_run()
-    assert calls.count("transactions.begin_group") > 3
-    assert calls.count("transaction.keep") == 0 if bold else calls.count("transaction.keep") > 3
+    began, kept = calls.count("transactions.begin_group"), calls.count("transaction.keep")
+    assert began > 3
+    assert kept < began / 2 if bold else kept > began / 2  # behind savepoints, what ran again
 
 
 @BOLDNESS
