@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from processor.adapters.postgres.cluster import Cluster
-from processor.adapters.postgres.migrations import assert_migrated
+from processor.adapters.postgres.migrated import assert_migrated
 from processor.adapters.postgres.telling import told
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from processor.adapters.postgres import migrations
-from processor.adapters.postgres.migrations import assert_migrated, migrate
+from processor.adapters.postgres import migrated
+from processor.adapters.postgres.migrated import assert_migrated
+from processor.adapters.postgres.migrations import migrate
 from processor.domain.errors import ConfigurationError, Unavailable
 from processor.local.stack import Stack
 
@@ -88,7 +89,7 @@ async def test_a_database_without_tables_or_with_older_ones_says_what_to_do(
 
 
 async def test_an_older_server_is_refused(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrations, "OLDEST_SERVER", 990_000)
+    monkeypatch.setattr(migrated, "OLDEST_SERVER", 990_000)
     with pytest.raises(ConfigurationError, match="PostgreSQL 99 or later is needed; this one is"):
         await migrate(empty)
 

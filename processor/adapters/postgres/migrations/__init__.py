@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from processor.adapters.postgres.faults import DRIVER_ERRORS, fault_of
+from processor.adapters.postgres.migrated import SCHEMA, assert_server
 from processor.domain.errors import ConfigurationError, ProcessorError, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-SCHEMA: Final = "jobs"
-VERSION_TABLE: Final = "migration"
-OLDEST_SERVER: Final = 150_000
 _LOCK: Final = 0x6A6F6273
 """Held while migrating: "jobs" in ASCII."""
 
@@ -50,26 +47,9 @@ async def migrate(url: str) -> None:
         await engine.dispose()
 
 
-async def assert_migrated(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Raise `ConfigurationError` unless the database has this release's tables."""
-    _assert_server(connection.get_server_version().major)
-    wanted = ScriptDirectory(str(Path(__file__).parent)).get_current_head()
-    try:
-        found = await connection.fetchval(f"SELECT version_num FROM {SCHEMA}.{VERSION_TABLE}")  # noqa: S608 - our own names
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        raise ConfigurationError(
-            "the database has no tables yet: run `processor migrate`"
-        ) from None
-    if found != wanted:
-        raise ConfigurationError(
-            f"the database's tables are of version {found}, this release needs {wanted}:"
-            " run `processor migrate`"
-        )
-
-
 def _upgrade(connection: Connection) -> None:
     number = connection.execute(text("SHOW server_version_num")).scalar_one()
-    _assert_server(int(number) // 10_000)
+    assert_server(int(number) // 10_000)
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     config = Config()
@@ -86,9 +66,3 @@ def _told(error: BaseException) -> ProcessorError:
     if fault_of(error) is not None:
         return Unavailable(f"PostgreSQL does not answer: {sentence}")
     return ConfigurationError(f"PostgreSQL refuses: {sentence}")
-
-
-def _assert_server(major: int) -> None:
-    oldest = OLDEST_SERVER // 10_000
-    if major < oldest:
-        raise ConfigurationError(f"PostgreSQL {oldest} or later is needed; this one is {major}")

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from processor.adapters.postgres.migrations import SCHEMA, VERSION_TABLE
+from processor.adapters.postgres.migrated import SCHEMA, VERSION_TABLE
 
 connection = context.config.attributes.get("connection")
 if connection is None:
