@@ -18,7 +18,6 @@ from processor.bench.work import INSERT, Errand, Workload
 
 jobs = Jobs()
 
-APPLICATION: Final = f"{__name__}:jobs"
 NOTHING: Final = Workload("bench.nothing", effects=False)
 RAW: Final = Workload("bench.raw")
 CORE: Final = Workload("bench.core")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from processor.bench.application import APPLICATION
 from processor.bench.journal import Journal
 from processor.bench.metering import Meter
 from processor.bench.profiling import profiled
@@ -31,7 +30,7 @@ async def drain(ground: Ground, wanted: Wanted, workload: Workload) -> Round:
     """One round of one workload."""
     async with ground.place() as place, await Journal.of(place.settings) as journal:
         await submit(ground, place, workload, wanted.jobs)
-        workers = await start(place, wanted.workers)
+        workers = await start(place, workload, wanted.workers)
         await until(ground, place, "waiting for the first", journal.count, 1)
         if wanted.workers > 1:
             owners = counting(place.connection, OWNERS)
@@ -49,10 +48,10 @@ async def drain(ground: Ground, wanted: Wanted, workload: Workload) -> Round:
         return Round.of(wanted.jobs, figures, taken, wanted.jobs - already)
 
 
-async def start(place: Place, workers: int) -> list[int]:
-    """Start worker processes; their ids."""
+async def start(place: Place, workload: Workload, workers: int) -> list[int]:
+    """Start worker processes of a workload's application; their ids."""
     return [
-        (await place.children.start(f"worker {number + 1}", "worker", APPLICATION)).pid
+        (await place.children.start(f"worker {number + 1}", "worker", workload.application)).pid
         for number in range(workers)
     ]
 

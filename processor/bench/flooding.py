@@ -43,7 +43,7 @@ async def flood(ground: Ground, wanted: Wanted, workload: Workload) -> Round:
     ):
         ground.show.step("submitting", 0, wanted.jobs)
         await client.submit(submissions(workload.type, wanted.jobs, Priority.LOW))
-        workers = await start(place, wanted.workers)
+        workers = await start(place, workload, wanted.workers)
         flood = _Flood(ground, place, journal, wanted.jobs)
         begun = await flood.worked_to(BEGIN)
         meter = Meter(place.machine.beside(worker=workers))

@@ -50,7 +50,7 @@ async def wait(ground: Ground, wanted: Wanted) -> Round:
         await Journal.of(place.settings) as journal,
         connected(place.settings) as client,
     ):
-        workers = await start(place, wanted.workers)
+        workers = await start(place, CLOCK, wanted.workers)
         owned = counting(place.connection, OWNED)
         partitions = place.settings.partitions
         await until(ground, place, "waiting for the worker", owned, partitions)

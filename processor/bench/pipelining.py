@@ -41,7 +41,7 @@ async def pipeline(ground: Ground, wanted: Wanted, workload: Workload) -> Round:
         await until(ground, place, "waiting for the projector", begun, 1)
         projector.freeze()
         await submit(ground, place, workload, wanted.jobs)
-        workers = await start(place, wanted.workers)
+        workers = await start(place, workload, wanted.workers)
         await until(ground, place, "waiting for the first", journal.count, 1, seconds=CLOSELY)
         projector.wake()
         meter = Meter(place.machine.beside(worker=workers, projector=[projector.pid]))

@@ -46,6 +46,8 @@ class Workload:
     type: str
     effects: bool = True
     """Whether each job leaves a row in `bench.effect`."""
+    application: str = "processor.bench.application:jobs"
+    """Whose handler does it, as `processor worker` is told."""
 
 
 def payload(number: int, sent: int = 0) -> dict[str, int | str]:
