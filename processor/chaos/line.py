@@ -53,6 +53,7 @@ class Line:
     asking: Asking
     folder: Path
     """The folder that they work in."""
+    application: str = APPLICATION
     workers: list[Child] = field(default_factory=list)
     projectors: list[Child] = field(default_factory=list)
     begun: int = 0
@@ -60,7 +61,9 @@ class Line:
     async def worker(self, **changed: str) -> Child:
         """One worker more; `changed` are variables of its environment."""
         self.begun += 1
-        child = await self.children.start(f"worker {self.begun}", "worker", APPLICATION, **changed)
+        child = await self.children.start(
+            f"worker {self.begun}", "worker", self.application, **changed
+        )
         self.workers.append(child)
         return child
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from processor.chaos.scene import Scene
 
 LOOK_SECONDS: Final = 10.0
-"""From the end of one look to the beginning of the next."""
-AGAIN_SECONDS: Final = 1.0
+"""From the end of one look to the beginning of the next, or ten times as long as a look takes."""
 AT_ONCE: Final = 10_000
 
 
@@ -37,12 +37,15 @@ class Looks:
 
     async def go_on(self, scene: Scene) -> None:
         """Look until cancelled."""
+        taken = 0.0
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(max(LOOK_SECONDS, 10 * taken))
+            began = time.monotonic()
             try:
                 await self._once(scene)
             except (*DRIVER_ERRORS, KafkaError):
                 self.broken_off += 1
+            taken = time.monotonic() - began
 
     async def last(self, scene: Scene) -> list[Found]:
         """Look at what is left when all is done."""
