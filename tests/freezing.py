@@ -82,7 +82,8 @@ def _step_into_revoked() -> None:
 
     def revoked(self: Any, partitions: Any) -> None:  # noqa: ANN401 - the client's own
         original(self, partitions)
-        freeze()
+        if partitions:  # else it has just joined
+            freeze()
 
     setattr(listener, original.__name__, revoked)
 

@@ -20,6 +20,8 @@ ISOLATION: Final = "repeatable-read"
 """No fault that happens, but a default of the database under which all of it runs."""
 EVERY: Final = (*FAULTS, ISOLATION)
 KILLING: Final = ("kill", "projector")
+LASTING: Final = tuple(name for name in EVERY if name != "standby")
+"""Of a run by the clock: its database grows too large to be copied again and again."""
 OFTEN: Final = {"kill": 3}
 """How often a fault stands among the others, where not once."""
 KILLED: Final = "kill -9"
@@ -70,6 +72,13 @@ def draw(names: Collection[str], chance: random.Random) -> Iterator[str]:
     bag = [name for name in names for _ in range(OFTEN.get(name, 1))]
     while bag:
         yield from chance.sample(bag, len(bag))
+
+
+def usual_faults(kills: int, minutes: float) -> tuple[str, ...]:
+    """The faults of a run that names none."""
+    if kills:
+        return KILLING
+    return LASTING if minutes else EVERY
 
 
 def parse_faults(text: str) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def chaos(  # noqa: PLR0917 - each is an option
     """
     from processor.chaos.report import tell
     from processor.chaos.running import settings_of, wreak
-    from processor.chaos.wanted import EVERY, KILLING, Wanted, parse_faults
+    from processor.chaos.wanted import Wanted, parse_faults, usual_faults
     from processor.cli.downloading import downloading
     from processor.cli.running import run
 
@@ -57,7 +57,7 @@ def chaos(  # noqa: PLR0917 - each is an option
         _measure(log or Path("processor-chaos-measured.jsonl"))
         return
     settings = settings_of(os.environ)
-    chosen = (KILLING if kills else EVERY) if faults is None else parse_faults(faults)
+    chosen = usual_faults(kills, minutes) if faults is None else parse_faults(faults)
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     path = Path(f"processor-chaos-{seed}.jsonl") if log is None else log
     wanted = Wanted(seed, path, chosen, jobs, workers, minutes, kills, every, rate)
