@@ -40,9 +40,13 @@ class Proxy:
             if task is not None:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            with contextlib.suppress(OSError):
-                await self._connect(reader, writer, broker)
-            writer.close()
+            try:
+                # Cancelled when the proxy ends: the server's own callback must not see it.
+                with contextlib.suppress(OSError, asyncio.CancelledError):
+                    await self._connect(reader, writer, broker)
+            finally:
+                # At once: who is cut off would never take what is still on its way.
+                writer.transport.abort()
 
         server = await asyncio.start_server(serve, HOST, port)
         try:
@@ -75,10 +79,11 @@ class Proxy:
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # Before anything is waited for, which the proxy's own end may break off.
+            requests.transport.abort()
             for pump in pumps:
                 pump.cancel()
             await asyncio.wait(pumps)
-            requests.close()
 
     async def pass_on(self) -> None:
         """Return once a group's traffic may pass."""

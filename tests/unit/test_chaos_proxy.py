@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,22 +30,28 @@ def ports(tmp_path: Path) -> Iterator[tuple[int, int]]:
 @asynccontextmanager
 async def echoing(port: int) -> AsyncIterator[None]:
     """A broker that answers each request with itself."""
-    writers = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        while block := await reader.read(1024):
-            writer.write(block)
-            await writer.drain()
-        writer.close()
+        with contextlib.suppress(OSError):
+            while block := await reader.read(1024):
+                writer.write(block)
+                await writer.drain()
+        await closed(writer)
 
     server = await asyncio.start_server(serve, HOST, port)
     try:
         yield
     finally:
         server.close()
-        for writer in writers:
-            writer.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:  # they end, since the proxy has closed its connections
+            await asyncio.wait(others)
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 class Client:
@@ -58,8 +65,8 @@ class Client:
         await self._writer.drain()
         return await self._reader.readexactly(len(what))
 
-    def close(self) -> None:
-        self._writer.close()
+    async def close(self) -> None:
+        await closed(self._writer)
 
 
 async def test_only_connections_that_carry_a_groups_requests_are_cut_and_nothing_is_lost(
@@ -88,4 +95,4 @@ async def test_only_connections_that_carry_a_groups_requests_are_cut_and_nothing
         assert await late == request(HEARTBEAT, b"late")
         assert await held == request(HEARTBEAT)
         for client in (member, fetcher, joining):
-            client.close()
+            await client.close()
