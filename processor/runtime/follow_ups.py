@@ -43,19 +43,20 @@ class FollowUps:
 
     def add(self, submission: Submission) -> JobId:
         """Take one; raises `Reject` where it does not fit or there are too many."""
+        if len(self.encoded) >= FOLLOW_UPS:
+            self._refused = (
+                f"more than {FOLLOW_UPS:,} follow-ups: submit a job that submits the rest"
+            )
+        self.assert_whole()
         try:
             record = self._record(submission, payload_of(submission))
         except Unfit as unfit:
             message = f"a follow-up cannot be sent: {unfit}"
             raise Reject(message) from None
         value = self._codec.encode_submission(record)
-        if len(self.encoded) >= FOLLOW_UPS:
-            self._refused = (
-                f"more than {FOLLOW_UPS:,} follow-ups: submit a job that submits the rest"
-            )
-        elif self.size + len(value) > FOLLOW_UP_BYTES:
+        if self.size + len(value) > FOLLOW_UP_BYTES:
             self._refused = f"the follow-ups have more than {FOLLOW_UP_BYTES:,} bytes together"
-        self.assert_whole()
+            self.assert_whole()
         self.encoded.append(value)
         self.size += len(value)
         return record.job
