@@ -56,7 +56,9 @@ class _Waiting(selectors.SelectSelector):
         """How far the next jump may go past sleepers of the clock, to a timer of asyncio."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        # Without threads and sockets nothing can come: half of a run would be asking for it.
+        alone = not self.threads and not self._is_open_to_outside()
+        ready = [] if alone else super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
         if self.threads:
