@@ -18,7 +18,8 @@ from processor.ports.ledger import Ending
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Request
 from processor.testing.cluster import MemoryCluster
-from processor.testing.member import Hook, this_process
+from processor.testing.member import this_process
+from processor.testing.process import Hook
 from processor.testing.virtual_time import loop_of_the_test
 from tests.waiting import waiting_jobs
 

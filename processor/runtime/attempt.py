@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from processor.domain.errors import Reject
-from processor.domain.limits import OUTCOME_BYTES
 from processor.ports.ledger import Answer, Ending, Fault
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.calling import timed_out
@@ -154,11 +152,7 @@ class Attempts:
 
     def completed(self, run: Run, result: bytes) -> bytes:
         """The outcome of a success; raises `Reject` where it is too large."""
-        body = self._with.outcomes.encode_success(run, self._with.clock.now(), result)
-        if len(body) > OUTCOME_BYTES:
-            message = f"the outcome has {len(body):,} bytes; at most {OUTCOME_BYTES:,} are kept"
-            raise Reject(message)
-        return body
+        return self._with.outcomes.encode_success(run, self._with.clock.now(), result)
 
     async def _not_complete(self, run: Run, handler: Handler[Any], error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError) and _is_sent(run):

@@ -69,8 +69,7 @@ class Endings:
         delay = delay_after(
             error, handler.retry, delivery.record.attempts, run.started, delivery.events, now
         )
-        if delay is not None:
-            await self._retry(run, detail, delay)
+        if delay is not None and await self._retry(run, detail, delay):
             return
         failed = decide(Fail(now, detail), run.job)
         body = self._with.outcomes.encode_failure(run, run.started, failed)
@@ -83,14 +82,22 @@ class Endings:
         handler = self._with.jobs.find(run.delivery.record.type)
         await self._die(run.delivery, handler, body)
 
-    async def _retry(self, run: Run, detail: ErrorDetail, delay: float) -> None:
+    async def _retry(self, run: Run, detail: ErrorDetail, delay: float) -> bool:
+        """Have it run again; False where its history is so long that no more fits a record."""
         now, delivery = self._with.clock.now(), run.delivery
         retrying = decide(Fail(now, detail, now + int(delay * 1_000_000)), run.job)
-        run.follow_ups = None
-        body = self._with.outcomes.encode(run, run.started, retrying)
+        body = self._with.outcomes.encode_retry(run, run.started, retrying)
+        if body is None:
+            log.error(
+                "a job ran too often: its history fills a record, so it does not run again",
+                job=str(delivery.record.job),
+                runs=run.started.run,
+            )
+            return False
         delivery.attempt, delivery.runs = run.started.attempt, run.started.run
         wait = wait_of(delivery, WaitingState.RETRYING, due_in=delay, body=body)
         await self._with.recorder.wait(delivery, wait, tell=True)
+        return True
 
     async def _die(self, delivery: Delivery, handler: Handler[Any] | None, body: bytes) -> None:
         if handler is not None and handler.retry.on_exhausted == "block":

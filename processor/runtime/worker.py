@@ -265,7 +265,7 @@ class WorkerRuntime:
             Identity(self.name, self._manner.release),
             Collaborators(
                 self._jobs,
-                Outcomes(world.codec, world.timeline),
+                Outcomes(world.codec, world.timeline, self._manner.outcome_bytes),
                 Desk(world.codec, world.clock, world.transactions),
                 world.clock,
                 Caller(self._threads, self._observer, self._patience),

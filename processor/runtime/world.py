@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from processor.domain.limits import OUTCOME_BYTES
 from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
 from processor.runtime.telemetry import MetricsService
@@ -76,6 +77,8 @@ class Manner:
     grace: float = 24 * 3600.0
     """Seconds that a job waits for a handler of its type before it fails."""
     look_ahead: LookAhead = field(default_factory=LookAhead)
+    outcome_bytes: int = OUTCOME_BYTES
+    """At most of an encoded outcome: what the log takes in one record, and its own overhead."""
     times: Times = field(default_factory=Times)
     witness: bool = False
     """Whether a thread says who blocks the event loop, while it is blocked."""

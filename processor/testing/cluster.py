@@ -21,6 +21,7 @@ from processor.adapters.memory.step import onward
 from processor.adapters.memory.topics import MemoryTopics
 from processor.adapters.memory.transactions import Lend
 from processor.domain.ids import JobId, partition_of
+from processor.domain.limits import OUTCOME_BYTES, RECORD_BYTES
 from processor.domain.outcome import Outcome
 from processor.domain.priority import LANES, Priority
 from processor.domain.status import Live
@@ -33,8 +34,9 @@ from processor.runtime.keeping import Times
 from processor.runtime.telemetry import MetricsService
 from processor.runtime.tracing import Tracing
 from processor.runtime.world import Manner
-from processor.testing.member import Hook, Member, task_of_a_process
+from processor.testing.member import Member
 from processor.testing.naming import CODEC, TOPICS
+from processor.testing.process import Hook, task_of_a_process
 from processor.testing.virtual_time import loop_of_the_test
 
 SHORTEST, LONGER, LONGEST = 0.01, 1.05, 0.1
@@ -73,12 +75,15 @@ class MemoryCluster:
         look_ahead: LookAhead | None = None,
         times: Times = TIMES,
         grace: float = 0.0,
+        record_bytes: int = RECORD_BYTES,
     ) -> None:
         loop = loop_of_the_test()
         loop.set_task_factory(task_of_a_process)
         self.clock = loop.clock
         self.jobs = jobs
         self.partitions = partitions
+        self.record_bytes = record_bytes
+        """More than this no topic takes in one record."""
         self.topics = MemoryTopics(TOPICS.every, partitions, self.clock)
         self.database = MemoryDatabase.pinned(partitions, self.clock)
         self.group = MemoryGroup(partitions)
@@ -91,6 +96,7 @@ class MemoryCluster:
             grace=grace,
             look_ahead=look_ahead or LookAhead(),
             times=times,
+            outcome_bytes=record_bytes - RECORD_BYTES + OUTCOME_BYTES,
         )
         self.members: list[Member] = []
         self.acked: list[Acked] = []

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from processor.ports.log import Place
     from processor.runtime.cancelling import Cancellation
     from processor.runtime.handlers import Jobs
-    from processor.testing.member import Hook
+    from processor.testing.process import Hook
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DAY: Final = 24 * 3_600_000_000

@@ -28,8 +28,8 @@ from processor.runtime.operating import Desk, Operator
 from processor.runtime.submitting import Submitter
 from processor.runtime.waiting_for import Reasons
 from processor.testing.cluster import MemoryCluster
-from processor.testing.member import Hook
 from processor.testing.naming import CODEC, TIMELINE, TOPICS
+from processor.testing.process import Hook
 from projections.dead_letters import DeadLetterProjection
 from projections.history import FoldedHistory, HistoryProjection
 from projections.queries import DeadLetters
@@ -79,7 +79,7 @@ class OperatedCluster(MemoryCluster):
     def _desk(self, hook: Hook, acknowledged: Acknowledged) -> Desk:
         clock, database = self.clock, self.database
         return Desk(
-            MemoryLog(self.topics, step=hook),
+            MemoryLog(self.topics, step=hook, record_bytes=self.record_bytes),
             CODEC,
             clock,
             TOPICS,

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from processor.adapters.memory.step import onward
-from processor.domain.errors import Reject
+from processor.domain.errors import Reject, TryAgain
 from processor.domain.events import Failed, Reason, Started
 from processor.domain.ids import entity_key
 from processor.domain.limits import ERROR_BYTES, RECORD_BYTES, RESULT_BYTES
@@ -22,6 +22,7 @@ from processor.ports.ledger import Ending, Fault
 from processor.runtime.handlers import Jobs
 from processor.runtime.request import Interrupted, Request
 from processor.testing.cluster import MemoryCluster
+from processor.testing.naming import CODEC
 from processor.testing.virtual_time import in_virtual_time, loop_of_the_test
 from tests.blocking import blocking_calls_fail
 
@@ -38,17 +39,22 @@ def nested(depth: int) -> object:
 
 
 async def end_of(
-    function: Callable[..., Any], payload: bytes = b"null", *, timeout: float = 300
+    function: Callable[..., Any],
+    payload: bytes = b"null",
+    *,
+    timeout: float = 300,
+    record_bytes: int = RECORD_BYTES,
 ) -> tuple[MemoryCluster, Outcome]:
     """Run one job of that handler to its end."""
     jobs = Jobs()
     jobs.register("it", function, timeout=timeout, retry=Retry(attempts=1))
-    cluster = MemoryCluster(jobs)
+    cluster = MemoryCluster(jobs, record_bytes=record_bytes)
     job = cluster.submit("it", "N1", payload)
     later = cluster.submit("unknown", "N1")
     cluster.start()
-    await cluster.settled()
-    assert cluster.bodies(job) == [cluster.body(job)]
+    await cluster.settled(600)
+    assert cluster.bodies(job)[-1] == cluster.body(job)
+    assert len(cluster.bodies(job)) == max(1, cluster.outcome(job).runs)
     assert cluster.database.ledger[later, 1].ending is Ending.FAILED, "the entity goes on"
     assert not cluster.database.locks
     return cluster, cluster.outcome(job)
@@ -409,18 +415,25 @@ async def test_a_fault_within_a_transaction_is_no_attempt_whatever_the_handler_m
 
 
 @in_virtual_time
-async def test_an_outcome_over_its_limit_is_a_reject_and_what_it_wrote_is_undone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("processor.runtime.attempt.OUTCOME_BYTES", 100)
-
+async def test_an_outcome_over_its_limit_is_a_reject_and_what_it_wrote_is_undone() -> None:
     async def returns(request: Request[Any]) -> str:
         await write(request)
-        return "x"
+        return "x" * 100_000
 
-    cluster, outcome = await end_of(returns)
+    cluster, outcome = await end_of(returns, record_bytes=128 * 1024)
     assert_nothing_was_written(cluster)
     assert failure_of(outcome).reason is Reason.REJECTED
+
+
+@in_virtual_time
+async def test_a_job_runs_again_only_while_its_history_fits_a_record() -> None:
+    async def never(request: Request[Any]) -> None:
+        raise TryAgain(0)
+
+    cluster, outcome = await end_of(never, record_bytes=92 * 1024)
+    assert failure_of(outcome).reason is Reason.TRY_AGAIN
+    assert outcome.submission == CODEC.encode_submission(cluster.acked[0].record), "it is whole"
+    assert 20 < outcome.runs < 200
 
 
 @in_virtual_time
