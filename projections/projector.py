@@ -5,7 +5,8 @@ its rows and advances the checkpoints from where this projector believes them to
 anywhere repeats at most one batch, whose rows are there already and whose facts are copies.
 
 Two projectors of one projection: the one whose advance is refused stands by, watches the
-checkpoints, and takes over when they have not moved for a while. Whatever fails otherwise (broker
+checkpoints, and takes over when they have not moved for a while. A checkpoint that is another than
+it should be is noticed also where nothing new comes: a database that was restored has lost rows. Whatever fails otherwise (broker
 or database away) is logged, and the projector begins again at its checkpoints.
 """
 
@@ -41,6 +42,8 @@ STAND_BY_SECONDS: Final = 1.0
 STAND_BY_LOOKS: Final = 3
 """A projector that stands by takes over after so many looks that saw no checkpoint move."""
 PAUSE_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 5.0
+"""How long a checkpoint may stand elsewhere before its projector sees it."""
 
 
 class Stopped(Exception):  # noqa: N818 - names what happened, and never leaves this module
@@ -71,6 +74,9 @@ class Projector:
         self._clock = clock
         self._records = records
         self._positions: dict[Place, int] = {}
+        self._starts: Mapping[Place, int] = {}
+        """Where the log began when the reader was made."""
+        self._look_at = 0.0
         self._stopping = asyncio.Event()
         self._leaving = AsyncExitStack()
         self._logger = structlog.get_logger().bind(projection=projection.name)
@@ -134,18 +140,23 @@ class Projector:
 
     async def _begin(self, reader: Reader) -> None:
         bounds = await self._unless_stopped(reader.bounds(self.projection.places))
-        starts = {place: start for place, (start, _) in bounds.items()}
-        await self._look(starts)
+        self._starts = {place: start for place, (start, _) in bounds.items()}
+        await self._look()
         for place, offset in self._positions.items():
             reader.place(place, offset)
 
-    async def _look(self, starts: Mapping[Place, int]) -> None:
-        """Read the checkpoints; one that is missing begins at `starts`."""
-        checkpoints = self._store.begin(self.projection.name, starts)
+    async def _look(self) -> bool:
+        """Read the checkpoints, where one that is missing begins; False where they are others."""
+        before = self._positions
+        checkpoints = self._store.begin(self.projection.name, self._starts)
         self._positions = dict(await self._unless_stopped(checkpoints))
+        self._look_at = self._clock.monotonic() + LOOK_SECONDS
+        return self._positions == before
 
     async def _project(self, reader: Reader) -> bool:
-        """Move on by one batch; False where another projector did."""
+        """Move on by one batch; False where another projector did, or the database went back."""
+        if self._clock.monotonic() >= self._look_at and not await self._look():
+            return False
         fetched = await reader.fetch(FETCH_SECONDS, self._records)
         held = {place: records for place, records in fetched.items() if records}
         if not held:
@@ -180,10 +191,8 @@ class Projector:
         looks = 0
         try:
             while looks < STAND_BY_LOOKS:
-                before = self._positions
                 await self._rest(STAND_BY_SECONDS)
-                await self._look(before)
-                looks = looks + 1 if self._positions == before else 0
+                looks = looks + 1 if await self._look() else 0
         finally:
             self.standing_by = False
 

@@ -24,11 +24,11 @@ from tests.invariants import WRITING, effects
 from tests.waiting import HAVE_EFFECTS, waiting_jobs
 
 PAYLOADS: Final = {
-    "flaky": b"2",
-    "patient": b"1",
-    "long": b"0.7",
-    "parent": b"1",
-    "needs_a_number": b'"no number"',
+    "flaky": 2,
+    "patient": 1,
+    "long": 0.7,
+    "parent": 1,
+    "needs_a_number": "no number",
 }
 CALM: Final = (Act.START, Act.STOP, Act.REJOIN, Act.SLOW, Act.COPY, Act.HOLD, Act.CANCEL)
 """After which no handler that was called need be called again."""

@@ -27,6 +27,10 @@ class Process:
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.running: asyncio.Task[None] | None = None
 
+    def start(self) -> None:
+        """Begin to live, as its kind does."""
+        raise NotImplementedError
+
     def begin(self, life: Coroutine[Any, Any, None]) -> None:
         """Live; what is started meanwhile is known by its context, and dies with this."""
         context = Context()

@@ -189,6 +189,22 @@ async def test_a_second_projector_stands_by_and_takes_over_from_a_dead_one() -> 
     await running[idle]
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["to a checkpoint", "to before there was one"])
+async def test_what_a_restored_database_lost_is_folded_again_though_nothing_new_comes(
+    *, kept: bool
+) -> None:
+    line, store = Line(), MemoryProjections()
+    line.submit(1)
+    async with line.projectors(store)[0] as projector:
+        await line.until(lambda: projector.projected == 1)
+        earlier = store.copied() if kept else MemoryProjections()
+        line.submit(2)
+        await line.until(lambda: projector.projected == 2)
+        whole = content(store)
+        store.go_back(earlier)
+        await line.until(lambda: content(store) == whole)
+
+
 async def test_a_log_that_was_cut_above_the_checkpoint_stops_the_projector() -> None:
     line, store = await undisturbed()
     for number in range(8):

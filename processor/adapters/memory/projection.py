@@ -126,6 +126,21 @@ class MemoryProjections:
         known = self.letters.get(key)
         self.letters[key] = row if known is None else _added(row, known)
 
+    def copied(self) -> MemoryProjections:
+        """What stands now, to be gone back to: not to be asked."""
+        copy = MemoryProjections()
+        copy.checkpoints, copy.history = dict(self.checkpoints), dict(self.history)
+        copy.live, copy.letters, copy.aside = dict(self.live), dict(self.letters), dict(self.aside)
+        return copy
+
+    def go_back(self, copy: MemoryProjections) -> None:
+        """Hold what stood then, as a database that was restored to an earlier time."""
+        self.take(copy)
+        self.checkpoints = copy.checkpoints
+        self.history = {}
+        for row in copy.history.values():
+            self.put(row)
+
     def take(self, other: MemoryProjections) -> None:
         """Hold another's rows instead of one's own; the checkpoints stay."""
         self.history, self._of_job = other.history, other._of_job

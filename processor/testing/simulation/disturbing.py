@@ -1,36 +1,48 @@
-"""What goes wrong with workers, broker and database in a simulated run?"""
+"""What goes wrong with processes, broker and database in a simulated run?"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from processor.testing.simulation.plan import Act
+from processor.testing.simulation.plan import Act, Role
+from processor.testing.simulation.projecting import ProjectorProcess
 from processor.testing.simulation.weather import Sky, Weather
 
 if TYPE_CHECKING:
+    from processor.adapters.memory.projection import MemoryProjections
     from processor.testing.member import Member
     from processor.testing.operated import OperatedCluster
+    from processor.testing.process import Died, Process
     from processor.testing.simulation.plan import Step
 
 SNAPSHOT_EVERY: Final = 0.2
 SNAPSHOTS: Final = 30
-FORGOTTEN: Final = ("ledger", "waiting", "owners", "workers", "ended_at", "values", "holds",
-                    "operations")  # fmt: skip
-"""What of a database goes back to an earlier time."""
+FORGOTTEN: Final = ("ledger", "waiting", "owners", "workers", "suspects", "ended_at", "values",
+                    "holds", "operations")  # fmt: skip
+"""What of a database goes back to an earlier time, beside its projections."""
+
+
+class _Snapshot(NamedTuple):
+    at: float
+    tables: dict[str, dict[Any, Any]]
+    projections: MemoryProjections
 
 
 class Disturbing:
-    """Starts workers and lets them meet what the plan says."""
+    """Starts processes and lets them meet what the plan says."""
 
     def __init__(self, cluster: OperatedCluster, seed: int) -> None:
         self._cluster = cluster
         self._sky = Sky(cluster.clock, seed)
-        self._weather: dict[Member, Weather] = {}
+        self._weather: dict[Process, Weather] = {}
+        self._projectors: list[ProjectorProcess] = []
+        self.clients = Weather(self._sky, _nobody_dies)
+        """What the calls of those meet who submit and operate."""
         self._beside: set[asyncio.Future[None]] = set()
-        self._snapshots: deque[tuple[float, dict[str, dict[Any, Any]]]] = deque(maxlen=SNAPSHOTS)
+        self._snapshots: deque[_Snapshot] = deque(maxlen=SNAPSHOTS)
         self._sky.on_commit = self._look_for_two_at_once
         self.failed_over = False
         self.seen: list[str] = []
@@ -41,26 +53,52 @@ class Disturbing:
         """A digest over every call of a port so far."""
         return self._sky.calls.hexdigest()
 
-    def alive(self) -> list[Member]:
-        """The workers that live and were not told to stop."""
+    def workers(self) -> list[Member]:
+        """Those that live and were not told to stop."""
         members = self._cluster.members
         return [one for one in members if not one.dead and not one.stop.is_set()]
 
-    def start(self) -> None:
-        """Another worker."""
-        members: list[Member] = []
-        weather = Weather(self._sky, lambda: members[0].die_in_a_call())  # noqa: PLW0108 - not yet
-        members.append(self._cluster.member(weather))
-        members[0].timeline = self._cluster.timeline
-        self._weather[members[0]] = weather
-        members[0].start()
+    def projectors(self) -> list[ProjectorProcess]:
+        """The same of projectors."""
+        return [one for one in self._projectors if not one.dead and not one.stops]
+
+    def start(self, role: Role = Role.WORKER) -> None:
+        """Another process."""
+        begun: list[Process] = []
+        weather = Weather(self._sky, lambda: begun[0].die_in_a_call())  # noqa: PLW0108 - not yet
+        if role is Role.WORKER:
+            member = self._cluster.member(weather)
+            member.timeline = self._cluster.timeline
+            begun.append(member)
+        else:
+            name = f"projector-{len(self._projectors)}"
+            self._projectors.append(ProjectorProcess(self._cluster, name, weather))
+            begun.append(self._projectors[-1])
+        self._weather[begun[0]] = weather
+        begun[0].start()
+
+    def replace(self) -> None:
+        """See to it that somebody works and somebody projects."""
+        if not self.workers():
+            self.start()
+        if not self.projectors():
+            self.start(Role.PROJECTOR)
+
+    async def stop(self) -> None:
+        """Stop everybody who lives."""
+        for projector in self.projectors():
+            projector.stop()
+            await projector.ended()
+        for member in self.workers():
+            await member.stopped()
 
     async def remember(self) -> None:
         """Keep what a standby that lags would have, until cancelled."""
         clock, database = self._cluster.clock, self._cluster.database
         while True:
-            kept = {name: dict(getattr(database, name)) for name in FORGOTTEN}
-            self._snapshots.append((clock.monotonic(), kept))
+            tables = {name: dict(getattr(database, name)) for name in FORGOTTEN}
+            projections = self._cluster.projections.copied()
+            self._snapshots.append(_Snapshot(clock.monotonic(), tables, projections))
             await clock.sleep(SNAPSHOT_EVERY)
 
     def act(self, step: Step) -> None:
@@ -68,7 +106,7 @@ class Disturbing:
         clock = self._cluster.clock
         match step.act:
             case Act.START:
-                self.start()
+                self.start(step.role)
             case Act.DATABASE_AWAY:
                 self._sky.database_back = clock.monotonic() + step.seconds
             case Act.BROKER_AWAY:
@@ -76,18 +114,40 @@ class Disturbing:
             case Act.FAILOVER:
                 self._fail_over(step.seconds)
             case _:
-                alive = self.alive()
-                if alive:
-                    self._to(alive[step.whom % len(alive)], step)
+                self._to_one(step)
 
-    def _to(self, member: Member, step: Step) -> None:
+    def _to_one(self, step: Step) -> None:
+        match step.role:
+            case Role.CLIENT:
+                self.clients.turn(step)
+            case Role.PROJECTOR:
+                projectors = self.projectors()
+                if projectors:
+                    self._to_projector(projectors[step.whom % len(projectors)], step)
+            case Role.WORKER:
+                workers = self.workers()
+                if workers:
+                    self._to_worker(workers[step.whom % len(workers)], step)
+
+    def _to_projector(self, projector: ProjectorProcess, step: Step) -> None:
+        match step.act:
+            case Act.KILL:
+                projector.kill()
+            case Act.STOP:
+                projector.stop()
+            case Act.FREEZE:
+                self._go(self._stand_still(projector, self._cluster.clock.sleep(step.seconds)))
+            case _:
+                self._weather[projector].turn(step)
+
+    def _to_worker(self, member: Member, step: Step) -> None:
         match step.act:
             case Act.KILL:
                 member.kill()
             case Act.STOP:
                 member.stop.set()
             case Act.FREEZE:
-                self._go(self._freeze(member, step.seconds))
+                self._go(self._stand_still(member, self._cut(member, step.seconds)))
             case Act.CUT:
                 self._go(self._cut(member, step.seconds))
             case Act.REJOIN:
@@ -96,11 +156,11 @@ class Disturbing:
             case _:
                 self._weather[member].turn(step)
 
-    async def _freeze(self, member: Member, seconds: float) -> None:
+    async def _stand_still(self, process: Process, meanwhile: Coroutine[Any, Any, None]) -> None:
         """SIGSTOP, and SIGCONT later: none of its calls goes on meanwhile."""
-        thawed = self._weather[member].thawed
+        thawed = self._weather[process].thawed
         thawed.clear()
-        await self._cut(member, seconds)
+        await meanwhile
         thawed.set()
 
     async def _cut(self, member: Member, seconds: float) -> None:
@@ -118,7 +178,7 @@ class Disturbing:
         """A standby that lags becomes the database: every connection is cut, a timeline begins."""
         cluster = self._cluster
         then = cluster.clock.monotonic() - seconds
-        earlier = [kept for at, kept in self._snapshots if at <= then]
+        earlier = [one for one in self._snapshots if one.at <= then]
         if not earlier:
             return
         cluster.timeline = self._sky.timeline = cluster.timeline + 1
@@ -128,10 +188,11 @@ class Disturbing:
             member.timeline = cluster.timeline
             for tell in member.replaced:
                 tell()
-        for name, kept in earlier[-1].items():
+        for name, kept in earlier[-1].tables.items():
             live = getattr(cluster.database, name)
             live.clear()
             live.update(kept)
+        cluster.projections.go_back(earlier[-1].projections)
         cluster.database.locks.clear()
         self._snapshots.clear()
         self.failed_over = True
@@ -154,3 +215,7 @@ class Disturbing:
         future = asyncio.ensure_future(coroutine)
         self._beside.add(future)
         future.add_done_callback(self._beside.discard)
+
+
+def _nobody_dies() -> Died:
+    raise NotImplementedError

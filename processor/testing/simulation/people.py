@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from processor.adapters.memory.holds import MemoryHolds
-from processor.domain.errors import ProcessorError, Unavailable
-from processor.domain.ids import dead_letter_id
+from processor.domain.errors import ProcessorError, SubmitError, Unavailable
+from processor.domain.ids import dead_letter_id, partition_of
 from processor.ports.holds import HoldKind
 from processor.ports.ledger import Ending, Fault
+from processor.ports.log import Place
 from processor.ports.waiting_room import WaitingState
-from processor.testing.naming import CODEC
+from processor.runtime.submission import Submission
+from processor.testing.cluster import Acked
+from processor.testing.naming import CODEC, TOPICS
 from processor.testing.simulation.plan import Act
 
 if TYPE_CHECKING:
@@ -21,10 +26,11 @@ if TYPE_CHECKING:
 
     from processor.domain.ids import JobId
     from processor.runtime.cancelling import Cancellation
-    from processor.testing.cluster import Acked
     from processor.testing.operated import OperatedCluster
+    from processor.testing.process import Hook
     from processor.testing.simulation.plan import Step, Submitted
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PATIENCE: Final = 60.0
 """Seconds that an operator waits for a job to die before he turns away."""
 TRIES: Final = 20
@@ -33,8 +39,12 @@ TRIES: Final = 20
 class People:
     """Everybody outside the workers; each of them acts in a process of his own."""
 
-    def __init__(self, cluster: OperatedCluster, payloads: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, cluster: OperatedCluster, payloads: Mapping[str, object], hook: Hook
+    ) -> None:
         self._cluster = cluster
+        self._client = cluster.a_client(hook)
+        self._operator = cluster.an_operator(hook)
         self._payloads = payloads
         self._busy: set[asyncio.Future[None]] = set()
         self.acked: dict[int, Acked] = {}
@@ -47,13 +57,21 @@ class People:
         """Whether somebody still waits for an answer."""
         return bool(self._busy)
 
-    def submit(self, number: int, one: Submitted) -> None:
-        """Append a submission."""
-        cluster = self._cluster
-        at = cluster.clock.now() + round(one.delay * 1e6) if one.delay else None
-        payload = self._payloads.get(one.type, b"null")
-        cluster.submit(one.type, one.entity, payload, one.lane, not_before=at)
-        self.acked[number] = cluster.acked[-1]
+    def submit(self, these: Sequence[tuple[int, Submitted]]) -> None:
+        """Submit some by their numbers in the plan, until they are acknowledged."""
+        now = timedelta(microseconds=self._cluster.clock.now())
+        batch = {
+            number: Submission(
+                one.type,
+                self._payloads.get(one.type),
+                entity=one.entity,
+                priority=one.lane,
+                not_before=EPOCH + now + timedelta(seconds=one.delay) if one.delay else None,
+                id=self._cluster.an_id(),
+            )
+            for number, one in these
+        }
+        self._beside(partial(self._submit, batch), tries=None)
 
     def act(self, step: Step) -> None:
         """Do what a step says to the job that it concerns; there may be none yet."""
@@ -88,18 +106,24 @@ class People:
             if waiting.wait.state == WaitingState.BLOCKING.value and not self._busy:
                 self._beside(partial(self._discard, job, generation))
 
+    async def _submit(self, batch: Mapping[int, Submission]) -> None:
+        await self._client.submit(list(batch.values()))
+        for number, submission in batch.items():
+            self.acked[number] = _found(self._cluster, submission)
+            self._cluster.acked.append(self.acked[number])
+
     async def _cancel(self, job: JobId) -> None:
-        self.cancelled.append(await self._cluster.operator.cancel(job, "ann", "in the simulation"))
+        self.cancelled.append(await self._operator.cancel(job, "ann", "in the simulation"))
 
     async def _replay(self, job: JobId) -> None:
         letter = await self._letter(job)
         if letter is not None:
-            await self._cluster.operator.replay(letter, "ann", "in the simulation")
+            await self._operator.replay(letter, "ann", "in the simulation")
 
     async def _discard(self, job: JobId, generation: int | None = None) -> None:
         letter = await self._letter(job) if generation is None else dead_letter_id(job, generation)
         if letter is not None:
-            await self._cluster.operator.discard(letter, "ann", "in the simulation")
+            await self._operator.discard(letter, "ann", "in the simulation")
 
     async def _letter(self, job: JobId) -> UUID | None:
         """The dead letter of its newest generation; None where it does not die."""
@@ -124,18 +148,33 @@ class People:
     def _encoded(self, acked: Acked) -> bytes:
         return CODEC.encode_submission(acked.record)
 
-    def _beside(self, operation: Callable[[], Awaitable[None]]) -> None:
-        future = asyncio.ensure_future(self._insist(operation))
+    def _beside(
+        self, operation: Callable[[], Awaitable[None]], tries: int | None = TRIES
+    ) -> None:
+        future = asyncio.ensure_future(self._insist(operation, tries))
         self._busy.add(future)
         future.add_done_callback(self._busy.discard)
 
-    async def _insist(self, operation: Callable[[], Awaitable[None]]) -> None:
+    async def _insist(self, operation: Callable[[], Awaitable[None]], tries: int | None) -> None:
         """Ask again while nobody answers, as a person would; any other answer is one."""
-        for _ in range(TRIES):
+        for _ in count() if tries is None else range(tries):
             try:
                 return await operation()
-            except (Fault, Unavailable):
+            except (Fault, Unavailable, SubmitError):
                 await self._cluster.clock.sleep(1.0)
             except ProcessorError:
                 return None
         return None
+
+
+def _found(cluster: OperatedCluster, submission: Submission) -> Acked:
+    """Where an acknowledged submission stands first."""
+    entity, lane = submission.entity, submission.priority
+    assert entity is not None
+    assert lane is not None
+    number = partition_of(entity, cluster.partitions)
+    for record in cluster.topics.partitions[Place(TOPICS.lane(lane), number)].records:
+        decoded = CODEC.decode_submission(record.value or b"")
+        if decoded.job == submission.id:
+            return Acked(decoded, lane, number, record.offset)
+    raise AssertionError(f"3: {submission.id} was acknowledged and is in no lane")

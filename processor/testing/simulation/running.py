@@ -1,7 +1,7 @@
 """Does every promise hold in a run that chance has planned?
 
-The whole system in memory, under a clock of its own: producers, workers, a projector and operators
-over the ports that production uses. A seed decides what is submitted, what goes wrong, and how long
+The whole system in memory, under a clock of its own: clients, workers, projectors and operators over
+the ports that production uses. A seed decides what is submitted, what goes wrong, and how long
 every call of a port takes, and so the interleaving. Afterwards the invariants are checked over what
 was written.
 """
@@ -9,28 +9,35 @@ was written.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from processor.runtime.fetching import LookAhead
+from processor.runtime.keeping import Times
 from processor.testing.operated import OperatedCluster
 from processor.testing.simulation.disturbing import Disturbing
 from processor.testing.simulation.invariants import Watch, violations
 from processor.testing.simulation.people import People
-from processor.testing.simulation.plan import OF_A_JOB, Act
+from processor.testing.simulation.plan import OF_A_JOB, Act, Role
+from processor.testing.simulation.projecting import unprojected
 from processor.testing.virtual_time import play
 
 if TYPE_CHECKING:
     from processor.runtime.handlers import Jobs
-    from processor.testing.simulation.plan import Chances, Plan
+    from processor.testing.simulation.plan import Chances, Plan, Submitted
 
 SETTLES_WITHIN: Final = 300.0
 """Seconds of the run's own time after the last thing that goes wrong."""
-PROJECTS_EVERY: Final = 0.5
 LOOK_AHEAD: Final = 4
 """Jobs of a lane's partition in memory: few, so that entities spill."""
+SLOTS: Final = 4
+RECORD_BYTES: Final = 128 * 1024
+"""More than this the log does not take, so that a handler can easily return too much (H10)."""
+TIMES: Final = Times(session=3.0, drain=3.0, look=0.2)
 
 Effects = Callable[["OperatedCluster", "Plan"], Iterable[str]]
 
@@ -56,18 +63,21 @@ class Simulation:
     jobs: Callable[[], Jobs]
     """Makes the handlers anew for every run."""
     chances: Chances
-    payloads: Mapping[str, bytes] = field(default_factory=dict)
-    """By type; JSON null where none is named."""
+    payloads: Mapping[str, object] = field(default_factory=dict)
+    """By type; none where none is named."""
     effects: Effects | None = None
     """Looks at what the handlers have written; says what is wrong."""
 
     def run(self, plan: Plan) -> Run:
         """Let it happen."""
-        run = Run(plan)
+        run, before = Run(plan), random.getstate()
+        random.seed(plan.seed)  # retry policies draw from the global one
         try:
             play(self._play(run))
         except AssertionError as error:
             run.violations.append(str(error) or "an assertion failed")
+        finally:
+            random.setstate(before)
         return run
 
     def seed(self, seed: int) -> Run:
@@ -101,11 +111,17 @@ class Simulation:
     async def _play(self, run: Run) -> None:
         plan = run.plan
         cluster = OperatedCluster(
-            self.jobs(), plan.partitions, slots=4, look_ahead=LookAhead(jobs=LOOK_AHEAD)
+            self.jobs(),
+            plan.partitions,
+            slots=SLOTS,
+            look_ahead=LookAhead(jobs=LOOK_AHEAD),
+            times=TIMES,
+            record_bytes=RECORD_BYTES,
         )
-        disturbing, people = Disturbing(cluster, plan.seed), People(cluster, self.payloads)
+        disturbing = Disturbing(cluster, plan.seed)
+        people = People(cluster, self.payloads, disturbing.clients)
         watch = Watch(cluster)
-        beside = [watch.look(), _project(cluster)]
+        beside = [watch.look()]
         if any(step.act is Act.FAILOVER for step in plan.steps):
             beside.append(disturbing.remember())
         services = [asyncio.ensure_future(one) for one in beside]
@@ -115,7 +131,6 @@ class Simulation:
         finally:
             for service in services:
                 service.cancel()
-        await cluster.project()
         run.calls = disturbing.calls
         run.violations += [*watch.seen, *dict.fromkeys(disturbing.seen)]
         run.violations += await violations(cluster, people, disturbing)
@@ -127,12 +142,11 @@ async def _happen(
     plan: Plan, cluster: OperatedCluster, disturbing: Disturbing, people: People
 ) -> None:
     """Let all of a plan happen, each at its time, and heal."""
-    for _ in range(plan.workers):
-        disturbing.start()
+    for role, number in ((Role.WORKER, plan.workers), (Role.PROJECTOR, plan.projectors)):
+        for _ in range(number):
+            disturbing.start(role)
     due: list[tuple[float, Callable[[], None]]] = [
-        (one.at, partial(people.submit, number, one))
-        for number, one in enumerate(plan.submissions)
-        if one.type
+        (at, partial(people.submit, these)) for at, these in _together(plan)
     ]
     for step in plan.steps:
         act = people.act if step.act in OF_A_JOB else disturbing.act
@@ -140,26 +154,26 @@ async def _happen(
     for at, happens in sorted(due, key=lambda one: one[0]):
         await cluster.clock.sleep(at - cluster.clock.monotonic())
         happens()
-    await cluster.clock.sleep(max((step.seconds for step in plan.steps), default=0.0))
+    healed = max((step.at + step.seconds for step in plan.steps), default=0.0)
+    await cluster.clock.sleep(healed - cluster.clock.monotonic())
+
+
+def _together(plan: Plan) -> Iterable[tuple[float, list[tuple[int, Submitted]]]]:
+    """The submissions by their numbers, those of one moment in one batch."""
+    numbered = [(number, one) for number, one in enumerate(plan.submissions) if one.type]
+    for at, these in groupby(numbered, key=lambda one: one[1].at):
+        yield at, list(these)
 
 
 async def _settle(cluster: OperatedCluster, disturbing: Disturbing, people: People) -> None:
-    """Let time pass until everything has ended, and stop the workers."""
+    """Let time pass until everything has ended and is projected, and stop everybody."""
     deadline = cluster.clock.monotonic() + SETTLES_WITHIN
-    while people.busy or not cluster.at_the_end():
+    while people.busy or not cluster.at_the_end() or unprojected(cluster):
         assert cluster.clock.monotonic() < deadline, f"9, 17: no end: {_left(cluster)}"
-        if not disturbing.alive():
-            disturbing.start()
+        disturbing.replace()
         people.let_go()
         await cluster.clock.sleep(1.0)
-    for member in disturbing.alive():
-        await member.stopped()
-
-
-async def _project(cluster: OperatedCluster) -> None:
-    while True:
-        await cluster.project()
-        await cluster.clock.sleep(PROJECTS_EVERY)
+    await disturbing.stop()
 
 
 def _left(cluster: OperatedCluster) -> str:
@@ -168,7 +182,8 @@ def _left(cluster: OperatedCluster) -> str:
         for (job, generation), waiting in cluster.database.waiting.items()
     ]
     positions = {number: one.positions for number, one in cluster.database.owners.items()}
-    return f"{len(rows)} rows wait ({', '.join(rows[:5])}), positions {positions}"
+    projected = "not projected" if unprojected(cluster) else "projected"
+    return f"{len(rows)} rows wait ({', '.join(rows[:5])}), positions {positions}, {projected}"
 
 
 def _pieces(numbers: list[int], size: int) -> Iterable[frozenset[int]]:

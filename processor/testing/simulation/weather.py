@@ -35,6 +35,7 @@ _DATABASE: Final = (
     "cancelling.",
     "operations.",
     "suspects.",
+    "projection.",
 )
 
 
