@@ -5,9 +5,10 @@ its rows and advances the checkpoints from where this projector believes them to
 anywhere repeats at most one batch, whose rows are there already and whose facts are copies.
 
 Two projectors of one projection: the one whose advance is refused stands by, watches the
-checkpoints, and takes over when they have not moved for a while. A checkpoint that is another than
-it should be is noticed also where nothing new comes: a database that was restored has lost rows. Whatever fails otherwise (broker
-or database away) is logged, and the projector begins again at its checkpoints.
+checkpoints, and takes over when they have not moved for a while. That a checkpoint is not where it
+should be is noticed also where nothing new comes: a database that went back has lost rows. Whatever
+fails otherwise (broker or database away) is logged, and the projector begins again at its
+checkpoints.
 """
 
 from __future__ import annotations

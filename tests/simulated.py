@@ -19,7 +19,8 @@ from processor.runtime.submission import Submission
 from processor.testing.member import this_process
 from processor.testing.operated import OperatedCluster
 from processor.testing.simulation.plan import Act, Chances, Plan
-from processor.testing.simulation.running import Simulation
+from processor.testing.simulation.running import RECORD_BYTES, Simulation
+from processor.testing.virtual_time import loop_of_the_test
 from tests.invariants import WRITING, effects
 from tests.waiting import HAVE_EFFECTS, waiting_jobs
 
@@ -34,10 +35,17 @@ CALM: Final = (Act.START, Act.STOP, Act.REJOIN, Act.SLOW, Act.COPY, Act.HOLD, Ac
 """After which no handler that was called need be called again."""
 TYPES: Final = (
     "effect", "effect", "nothing", "stumbles", "fails", "rejects", "flaky", "patient", "blocks",
-    "long", "parent", "needs_a_number", "missing", "poison",
+    "long", "parent", "needs_a_number", "missing", "poison", "moody", "frail", "whim", "large",
+    "calls", "picky",
 )  # fmt: skip
 GROUPED: Final = ("effect", "stumbles", "fails", "flaky", "parent", "poison")
 """Whose jobs share transactions."""
+
+
+HEALED_AT: Final = 16.0
+"""Seconds into a run from which on the world outside is not ill any more."""
+CALL_OUTSIDE: Final = frozenset({"nothing", "calls"})
+HAVE_AN_EFFECT: Final = WRITING | {*HAVE_EFFECTS, "moody", "whim"}
 
 
 class Witnessed(Jobs):
@@ -70,8 +78,50 @@ class Witnessed(Jobs):
         )
 
 
+def ill(at: float, seconds: int) -> bool:
+    """Whether the world outside is ill then: for so many of eight seconds, until it is healed."""
+    return at < HEALED_AT and int(at) % 8 < seconds
+
+
+def register_what_calls_outside(jobs: Jobs) -> None:
+    """Handlers of a world that is ill now and then: another attempt fares otherwise."""
+    clock = loop_of_the_test().clock
+
+    async def calls(_: Request[Any]) -> None:
+        await clock.sleep(1.0)
+
+    async def frail(request: Request[Any]) -> None:
+        await calls(request)
+        if ill(clock.monotonic(), 5):
+            raise ConnectionError("nothing was written")
+
+    async def moody(request: Request[Any]) -> None:
+        await calls(request)
+        await take_effect(jobs, request)
+        if ill(clock.monotonic(), 5):
+            raise ConnectionError("not now")
+
+    async def whim(request: Request[Any]) -> None:
+        await take_effect(jobs, request)
+        if ill(clock.monotonic(), 3):
+            raise ConnectionError("never again")
+
+    often = Retry(attempts=20, wait=wait_fixed(3))
+    jobs.register("calls", calls)
+    jobs.register("frail", frail, retry=often)
+    jobs.register("moody", moody, retry=often)
+    jobs.register("whim", whim, retry=Retry(attempts=1))
+
+
+async def take_effect(jobs: Jobs, request: Request[Any]) -> None:
+    """Write what `effect` writes."""
+    write = jobs.find("effect")
+    assert write is not None
+    await cast("Awaitable[object]", write(request))
+
+
 def simulated_jobs() -> Jobs:
-    """The handlers that wait, one that submits follow-ups, and one that kills its worker."""
+    """The handlers that wait, and those that submit, return too much, or kill their worker."""
     jobs = waiting_jobs()
 
     @jobs.handler("parent", retry=Retry(attempts=3, wait=wait_fixed(2)))
@@ -82,12 +132,26 @@ def simulated_jobs() -> Jobs:
         if request.attempt <= request.payload:
             raise RuntimeError("not yet")
 
+    @jobs.handler("picky", retry=Retry(attempts=20, wait=wait_fixed(3)))
+    async def picky(request: Request[Any]) -> None:
+        clock = loop_of_the_test().clock
+        await clock.sleep(0.7)
+        await request.connection()
+        if this_process().name != "worker-0" and ill(clock.monotonic(), 8):
+            raise ConnectionError("only the first worker is let in at first")
+
+    @jobs.handler("large", retry=Retry(attempts=2))
+    async def large(request: Request[Any]) -> str:
+        await take_effect(jobs, request)
+        return "x" * RECORD_BYTES
+
     @jobs.handler("poison", retry=Retry(attempts=2))
     async def poison(request: Request[Any]) -> None:
         connection = await request.connection()
         await connection.put(("poison", request.job_id), 1)
         raise this_process().die_in_a_call()
 
+    register_what_calls_outside(jobs)
     witnessed = Witnessed()
     for type_ in jobs:
         handler = jobs.find(type_)
@@ -111,7 +175,7 @@ def wrong_effects(cluster: OperatedCluster, plan: Plan) -> Iterator[str]:
     types = {acked.job: acked.record.type for acked in cluster.acked}
     rows = cluster.database.ledger.items()
     complete = {job for (job, _), row in rows if row.ending is Ending.COMPLETE}
-    expected = {job for job in complete if types.get(job) in WRITING | set(HAVE_EFFECTS)}
+    expected = {job for job in complete if types.get(job) in HAVE_AN_EFFECT}
     for job in expected ^ {effect.job for effect in written}:
         yield f"2: {job} is complete without its effect, or the other way round"
     yield from _out_of_order(cluster)
@@ -122,7 +186,7 @@ def _called_again(cluster: OperatedCluster) -> Iterator[str]:
     assert isinstance(cluster.jobs, Witnessed)
     types = {acked.job: acked.record.type for acked in cluster.acked}
     for (job, generation), times in cluster.jobs.called.items():
-        if times > 1 and types.get(job) == "nothing":
+        if times > 1 and types.get(job) in CALL_OUTSIDE:
             yield f"H28, H33: the handler of {job} g{generation} was called {times} times"
 
 
@@ -139,4 +203,4 @@ def _out_of_order(cluster: OperatedCluster) -> Iterator[str]:
             yield f"6: {line} took effect in the order {numbers}"
 
 
-SIMULATION: Final = Simulation(simulated_jobs, Chances(TYPES), PAYLOADS, wrong_effects)
+SIMULATION: Final = Simulation(simulated_jobs, Chances(TYPES), PAYLOADS, effects=wrong_effects)

@@ -14,7 +14,7 @@ from processor.ports.waiting_room import WaitingState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from processor.adapters.memory.database import Waiting
+    from processor.adapters.memory.rows import Waiting
     from processor.domain.priority import Priority
     from processor.testing.operated import OperatedCluster
     from projections.projection import Projection

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from processor.adapters.memory.clock import START, ManualClock
-from processor.adapters.memory.database import MemoryDatabase, Wait
+from processor.adapters.memory.database import MemoryDatabase
 from processor.adapters.memory.forgetting import (
     MemoryForgetting,
     MemoryOffice,
@@ -19,6 +19,7 @@ from processor.adapters.memory.forgetting import (
     Offices,
 )
 from processor.adapters.memory.projection import MemoryProjections
+from processor.adapters.memory.rows import Wait
 from processor.adapters.postgres.forgetting import PostgresForgetting
 from processor.adapters.postgres.office import PostgresOffice
 from processor.adapters.postgres.pool import SERVICE, Pool

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from processor.adapters.memory.database import Wait
+from processor.adapters.memory.rows import Wait
 from processor.domain.priority import Priority
 from processor.ports.ledger import Answer, Ending, Entry, Flushed, LedgerRow
 from tests.contract.test_ownership import blocked

@@ -22,7 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from processor.adapters.memory.database import MemoryDatabase, Wait
+from processor.adapters.memory.database import MemoryDatabase
+from processor.adapters.memory.rows import Wait
 from processor.domain.ids import JobId
 from processor.ports.ledger import Answer, Entry, LedgerRow, WaitingRow
 from processor.ports.ownership import Fence

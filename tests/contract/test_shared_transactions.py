@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from processor.adapters.memory.database import Wait
+from processor.adapters.memory.rows import Wait
 from processor.domain.errors import TransactionMisused
 from processor.domain.ids import JobId
 from processor.ports.ledger import Answer, Ending, Fault

@@ -9,10 +9,11 @@ from dataclasses import astuple, dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from processor.adapters.memory.database import MemoryDatabase, Wait
+from processor.adapters.memory.database import MemoryDatabase
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.ownership import MemoryOwnership
 from processor.adapters.memory.replaying import replay_in_place
+from processor.adapters.memory.rows import Wait
 from processor.adapters.memory.shared_transactions import MemorySharedTransactions
 from processor.adapters.memory.suspects import MemorySuspects
 from processor.adapters.memory.transactions import MemoryTransactions

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from processor.adapters.memory.clock import ManualClock
-from processor.ports.ledger import Answer, Ending, LedgerRow, WaitingRow
+from processor.adapters.memory.rows import Wait, Waiting
+from processor.ports.ledger import Answer, Ending, Fault, LedgerRow, WaitingRow
 from processor.ports.ownership import Owner
 
 if TYPE_CHECKING:
@@ -31,35 +32,11 @@ if TYPE_CHECKING:
 
 ABSORBING = (Ending.COMPLETE, Ending.CANCELLED)
 """A generation that ended so absorbs the later ones."""
+READ_COMMITTED = "read committed"
+REPEATABLE_READ = "repeatable read"
 BLOCKING = "b"
 QUEUED = "q"
 RETRYING = "r"
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """A row of the waiting room to be written, as `record` takes it."""
-
-    state: str
-    holds: bool
-    submission: bytes = b""
-    body: bytes | None = None
-    attempt: int = 0
-    runs: int = 0
-    faults: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A row of the waiting room."""
-
-    row: WaitingRow
-    partition: int
-    token: UUID
-    wait: Wait
-    due_at: int | None = None
-    hold: int | None = None
-    since: int = 0
 
 
 @dataclass(slots=True)
@@ -75,6 +52,8 @@ class MemoryDatabase:
     """Who holds an entity's lock."""
     ended_at: dict[tuple[JobId, int], int] = field(default_factory=dict)
     values: dict[Hashable, object] = field(default_factory=dict)
+    default_isolation: str = READ_COMMITTED
+    """Of transactions that do not ask for another (H22)."""
     holds: dict[int, Hold] = field(default_factory=dict)
     """By id; those that were released are gone."""
     last_hold: int = 0
@@ -125,11 +104,20 @@ class MemoryDatabase:
             default=None,
         )
 
-    def begin(self, claim: Claim, holder: object) -> Answer:
-        """Take the entity's lock for `holder`, or not, and look the job up."""
+    def refuse(self, isolation: str) -> None:
+        """Raise what begin_job does in a transaction whose snapshot may be older than its lock."""
+        if isolation != READ_COMMITTED:
+            raise Fault("begin_job needs READ COMMITTED")
+
+    def snapshot(self) -> MemoryDatabase:
+        """What a transaction under repeatable read sees from now on."""
+        return replace(self, ledger=dict(self.ledger), waiting=dict(self.waiting))
+
+    def begin(self, claim: Claim, holder: object, snapshot: MemoryDatabase | None = None) -> Answer:
+        """Take the entity's lock for `holder`, or not, and look the job up, there or as it is."""
         if self.locks.get(claim.entity_key) is not None:
             return Answer.BUSY
-        answer = self._look_up(claim)
+        answer = (snapshot or self).look_up(claim)
         if answer is Answer.DONE:
             self.locks[claim.entity_key] = holder
         return answer
@@ -210,7 +198,8 @@ class MemoryDatabase:
                 found[entity] = min(lanes)
         return found
 
-    def _look_up(self, claim: Claim) -> Answer:
+    def look_up(self, claim: Claim) -> Answer:
+        """Whether a job may run that is known so, once its entity is locked."""
         newer = any(job == claim.job and number > claim.generation for job, number in self.waiting)
         if newer or self.settled(claim.job, claim.generation):
             return Answer.SETTLED

@@ -72,12 +72,13 @@ class MemoryProjections:
             if stands:
                 for move in moves:
                     self.checkpoints[projection, move.place] = move.after
-                self._insert(batch)
+                self.insert(batch)
         if lost is not None:
             raise lost
         return stands
 
-    def _insert(self, batch: Batch) -> None:
+    def insert(self, batch: Batch) -> None:
+        """Write rows; those that are there already stay as they are."""
         for row in batch.history:
             if _key(row) not in self.history:
                 self.put(row)

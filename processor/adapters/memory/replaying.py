@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from processor.adapters.memory.database import BLOCKING, RETRYING, Wait, Waiting
+from processor.adapters.memory.database import BLOCKING, RETRYING
+from processor.adapters.memory.rows import Wait, Waiting
 from processor.ports.ledger import Answer
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from processor.ports.waiting_room import WaitingState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from processor.adapters.memory.database import MemoryDatabase, Waiting
+    from processor.adapters.memory.database import MemoryDatabase
+    from processor.adapters.memory.rows import Waiting
     from processor.ports.ownership import Fence, Positions
     from processor.ports.suspects import Mark
 

@@ -11,7 +11,8 @@ from processor.ports.waiting_room import Wait, Waiting, WaitingState
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from processor.adapters.memory import database as rows
+    from processor.adapters.memory import rows
+    from processor.adapters.memory.database import MemoryDatabase
     from processor.domain.ids import JobId
 
 Key = TypeVar("Key", tuple[int, int], "tuple[JobId, int]")
@@ -20,7 +21,7 @@ Key = TypeVar("Key", tuple[int, int], "tuple[JobId, int]")
 class MemorySweeping:
     """`Sweeping`; looks at everything in each call, and yet starts where the last one ended."""
 
-    def __init__(self, database: rows.MemoryDatabase, *, step: Step = onward) -> None:
+    def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
         self._database = database
         self.step = step
         self._entity: tuple[int, int] | None = None

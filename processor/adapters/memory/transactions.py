@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from processor.adapters.memory.database import READ_COMMITTED
 from processor.adapters.memory.step import Step, onward
 from processor.domain.errors import TransactionMisused
 from processor.ports.ledger import Answer, Ending, Fault
@@ -55,7 +56,14 @@ Lend: TypeAlias = Callable[[], Awaitable[Beside]]
 
 
 class MemoryTransactions:
-    """`Transactions`; its steps are `transactions.begin` and, of each one, `transaction.*`."""
+    """`Transactions`; its steps are `transactions.begin` and, of each one, `transaction.*`.
+
+    Where one begins under repeatable read there is a step `transactions.lock` between its snapshot
+    and its lock: what is a moment in a database is long enough here for others to go on.
+    """
+
+    isolation: str | None = READ_COMMITTED
+    """What BEGIN asks for; None for the database's default."""
 
     def __init__(
         self, database: MemoryDatabase, *, step: Step = onward, lend: Lend | None = None
@@ -70,7 +78,12 @@ class MemoryTransactions:
         """See `Transactions`."""
         lost = await self.step("transactions.begin")
         transaction = MemoryTransaction(self._database, claim, self.step, self._open)
-        answer = self._database.begin(claim, transaction)
+        isolation, snapshot = self.isolation or self._database.default_isolation, None
+        if isolation != READ_COMMITTED:
+            self._database.refuse(isolation)
+            snapshot = self._database.snapshot()
+            lost = await self.step("transactions.lock") or lost
+        answer = self._database.begin(claim, transaction, snapshot)
         if lost is not None:
             self._database.let_go(transaction)  # the server rolls back what it cannot answer
             raise lost

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from processor.adapters.memory import database as rows
+from processor.adapters.memory import rows
 from processor.adapters.memory.replaying import holds_itself, replay_in_place
 from processor.adapters.memory.step import Step, onward
 from processor.adapters.memory.sweeping import MemorySweeping, waiting_of

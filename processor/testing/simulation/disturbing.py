@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from processor.testing.simulation.plan import Act, Role
-from processor.testing.simulation.projecting import ProjectorProcess
+from processor.testing.simulation.projecting import ProjectorProcess, unprojected
 from processor.testing.simulation.weather import Sky, Weather
 
 if TYPE_CHECKING:
@@ -43,15 +43,16 @@ class Disturbing:
         """What the calls of those meet who submit and operate."""
         self._beside: set[asyncio.Future[None]] = set()
         self._snapshots: deque[_Snapshot] = deque(maxlen=SNAPSHOTS)
-        self._sky.on_commit = self._look_for_two_at_once
         self.failed_over = False
-        self.seen: list[str] = []
-        """What was wrong when somebody committed."""
 
     @property
     def calls(self) -> str:
         """A digest over every call of a port so far."""
         return self._sky.calls.hexdigest()
+
+    def on_commit(self, look: Callable[[], None]) -> None:
+        """Have somebody look whenever a job's transaction is about to commit."""
+        self._sky.on_commit = look
 
     def workers(self) -> list[Member]:
         """Those that live and were not told to stop."""
@@ -77,20 +78,22 @@ class Disturbing:
         self._weather[begun[0]] = weather
         begun[0].start()
 
-    def replace(self) -> None:
-        """See to it that somebody works and somebody projects."""
-        if not self.workers():
-            self.start()
-        if not self.projectors():
-            self.start(Role.PROJECTOR)
+    def replace(self, *roles: Role) -> None:
+        """See to it that somebody works, and somebody projects."""
+        for role in roles:
+            if not (self.workers() if role is Role.WORKER else self.projectors()):
+                self.start(role)
 
     async def stop(self) -> None:
-        """Stop everybody who lives."""
+        """Stop everybody who lives: those who write the log first."""
+        for member in self.workers():
+            await member.stopped()
+        while unprojected(self._cluster):
+            self.replace(Role.PROJECTOR)
+            await self._cluster.clock.sleep(1.0)
         for projector in self.projectors():
             projector.stop()
             await projector.ended()
-        for member in self.workers():
-            await member.stopped()
 
     async def remember(self) -> None:
         """Keep what a standby that lags would have, until cancelled."""
@@ -136,7 +139,7 @@ class Disturbing:
             case Act.STOP:
                 projector.stop()
             case Act.FREEZE:
-                self._go(self._stand_still(projector, self._cluster.clock.sleep(step.seconds)))
+                self._freeze(projector, step, lambda: self._cluster.clock.sleep(step.seconds))
             case _:
                 self._weather[projector].turn(step)
 
@@ -147,7 +150,7 @@ class Disturbing:
             case Act.STOP:
                 member.stop.set()
             case Act.FREEZE:
-                self._go(self._stand_still(member, self._cut(member, step.seconds)))
+                self._freeze(member, step, lambda: self._cut(member, step.seconds))
             case Act.CUT:
                 self._go(self._cut(member, step.seconds))
             case Act.REJOIN:
@@ -156,10 +159,21 @@ class Disturbing:
             case _:
                 self._weather[member].turn(step)
 
+    def _freeze(
+        self, process: Process, step: Step, meanwhile: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        def freeze() -> None:
+            self._weather[process].thawed.clear()
+            self._go(self._stand_still(process, meanwhile()))
+
+        if step.call:
+            self._weather[process].freeze_at(step.call, freeze)
+        else:
+            freeze()
+
     async def _stand_still(self, process: Process, meanwhile: Coroutine[Any, Any, None]) -> None:
         """SIGSTOP, and SIGCONT later: none of its calls goes on meanwhile."""
         thawed = self._weather[process].thawed
-        thawed.clear()
         await meanwhile
         thawed.set()
 
@@ -196,20 +210,6 @@ class Disturbing:
         cluster.database.locks.clear()
         self._snapshots.clear()
         self.failed_over = True
-
-    def _look_for_two_at_once(self) -> None:
-        """One at a time: no two transactions of one entity are open, wherever their workers are."""
-        entities = Counter(
-            claim.entity_key
-            for member in self._cluster.members
-            for claim in (
-                *(transaction.claim for transaction in member.transactions.open),
-                *member.shared_transactions.claimed(),
-            )
-        )
-        for entity, number in entities.items():
-            if number > 1:
-                self.seen.append(f"{number} transactions of entity {entity} are open at once")
 
     def _go(self, coroutine: Coroutine[Any, Any, None]) -> None:
         future = asyncio.ensure_future(coroutine)

@@ -8,65 +8,32 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
+from processor.adapters.memory.projection import MemoryProjections
+from processor.domain.dead_letter import DeadLetterKind
 from processor.domain.events import Cancelled, Retrying, Started
+from processor.domain.ids import JobId
 from processor.domain.job import State
 from processor.domain.outcome import Outcome
 from processor.ports.ledger import Ending
+from processor.ports.log import Place
 from processor.testing.naming import CODEC, TOPICS
+from processor.testing.simulation.projecting import projections
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from processor.domain.ids import JobId
     from processor.testing.operated import OperatedCluster
     from processor.testing.simulation.disturbing import Disturbing
     from processor.testing.simulation.people import People
 
-LOOKS_EVERY: Final = 0.5
 STATES: Final = {
     Ending.COMPLETE: State.COMPLETE,
     Ending.FAILED: State.FAILED,
     Ending.CANCELLED: State.CANCELLED,
     Ending.DISCARDED: State.FAILED,
 }
-
-
-class Watch:
-    """Looks while the run is going on; `seen` is what was wrong, each once."""
-
-    def __init__(self, cluster: OperatedCluster) -> None:
-        self._cluster = cluster
-        self.seen: list[str] = []
-
-    async def look(self) -> None:
-        """Look again and again until cancelled."""
-        while True:
-            for wrong in (*self._lost(), *self._heads()):
-                if wrong not in self.seen:
-                    self.seen.append(wrong)
-            await self._cluster.clock.sleep(LOOKS_EVERY)
-
-    def _lost(self) -> Iterator[str]:
-        """3: what lies below a position has an end or a row."""
-        database = self._cluster.database
-        known = {job for job, _ in database.ledger} | {job for job, _ in database.waiting}
-        for acked in self._cluster.acked:
-            position = database.owners[acked.partition].positions[acked.lane]
-            if acked.offset < position and acked.job not in known:
-                yield f"3: {acked.job} lies below the position and has neither end nor row"
-
-    def _heads(self) -> Iterator[str]:
-        """7: an entity has at most one head."""
-        database = self._cluster.database
-        heads = Counter(
-            waiting.row.entity_key
-            for waiting in database.waiting.values()
-            if waiting.row.holds and not database.is_over(waiting.row)
-        )
-        for entity, number in heads.items():
-            if number > 1:
-                yield f"7: an entity has {number} heads ({entity})"
 
 
 async def violations(cluster: OperatedCluster, people: People, disturbing: Disturbing) -> list[str]:
@@ -79,6 +46,8 @@ async def violations(cluster: OperatedCluster, people: People, disturbing: Distu
         *_contained(cluster, outcomes),
         *_job_failed(cluster, failed_over=disturbing.failed_over),
         *_follow_ups(cluster, failed_over=disturbing.failed_over),
+        *_letters(cluster, failed_over=disturbing.failed_over),
+        *_rebuilt(cluster),
         *_locks(cluster),
     ]
     if not disturbing.failed_over:
@@ -171,6 +140,44 @@ def _follow_ups(cluster: OperatedCluster, *, failed_over: bool) -> Iterator[str]
     if not failed_over:
         for job in submitted - of_complete - {acked.job for acked in cluster.acked}:
             yield f"13: {job} was sent, and follows no complete job"
+
+
+def _letters(cluster: OperatedCluster, *, failed_over: bool) -> Iterator[str]:
+    """12: one *died* for each failure, and open is what nothing has closed."""
+    facts = [
+        CODEC.decode_dead_letter(record.value or b"")
+        for number in range(cluster.partitions)
+        for record in cluster.topics.partitions[Place(TOPICS.dead_letters, number)].records
+    ]
+    died = {(one.job, one.generation) for one in facts if one.kind is DeadLetterKind.DIED}
+    closed = {(one.job, one.generation) for one in facts if one.kind is not DeadLetterKind.DIED}
+    rows = cluster.database.ledger.items()
+    failed = {key for key, row in rows if row.ending is Ending.FAILED}
+    for job, generation in failed - died if failed_over else failed ^ died:
+        yield f"12: {job} g{generation} has failed without a dead letter, or the other way round"
+    letters = cluster.projections.open_letters()
+    open_ = {(JobId(UUID(bytes=row.job)), row.generation) for row in letters}
+    for job, generation in open_ ^ (died - closed):
+        yield f"12: the letter of {job} g{generation} is open and told as closed, or otherwise"
+
+
+def _rebuilt(cluster: OperatedCluster) -> Iterator[str]:
+    """18: the log folded again from its start is what the projections hold."""
+    again = MemoryProjections()
+    for projection in projections(cluster.partitions):
+        for place in projection.places:
+            records = cluster.topics.partitions[place].records
+            again.insert(projection.fold({place: records}).batch)
+    for name in ("history", "letters", "aside"):
+        if getattr(again, name) != getattr(cluster.projections, name):
+            yield f"18: folded again, the table {name} is another"
+    # Of two that tell of the same run at the same moment either may stay.
+    if _newest(again) != _newest(cluster.projections):
+        yield "18: folded again, other runs are told of"
+
+
+def _newest(rows: MemoryProjections) -> dict[bytes, tuple[int, int, int]]:
+    return {job: (row.generation, row.run, row.at) for job, row in rows.live.items()}
 
 
 def _locks(cluster: OperatedCluster) -> Iterator[str]:

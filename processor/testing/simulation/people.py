@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from processor.adapters.memory.holds import MemoryHolds
 from processor.domain.errors import ProcessorError, SubmitError, Unavailable
@@ -86,9 +86,9 @@ class People:
             case Act.CANCEL:
                 self._beside(partial(self._cancel, job))
             case Act.REPLAY:
-                self._beside(partial(self._replay, job))
+                self._go(self._once_dead(job, self._replay))
             case Act.DISCARD:
-                self._beside(partial(self._discard, job))
+                self._go(self._once_dead(job, self._discard))
             case _:
                 kinds = ((HoldKind.TYPE, acked.record.type), (HoldKind.ENTITY, acked.record.entity),
                          (HoldKind.LANE, acked.lane.name.lower()))  # fmt: skip
@@ -104,7 +104,7 @@ class People:
             self._cluster.database.holds.clear()
         for (job, generation), waiting in self._cluster.database.waiting.items():
             if waiting.wait.state == WaitingState.BLOCKING.value and not self._busy:
-                self._beside(partial(self._discard, job, generation))
+                self._beside(partial(self._discard, dead_letter_id(job, generation)))
 
     async def _submit(self, batch: Mapping[int, Submission]) -> None:
         await self._client.submit(list(batch.values()))
@@ -115,15 +115,16 @@ class People:
     async def _cancel(self, job: JobId) -> None:
         self.cancelled.append(await self._operator.cancel(job, "ann", "in the simulation"))
 
-    async def _replay(self, job: JobId) -> None:
+    async def _once_dead(self, job: JobId, do: Callable[[UUID], Awaitable[None]]) -> None:
         letter = await self._letter(job)
         if letter is not None:
-            await self._operator.replay(letter, "ann", "in the simulation")
+            await self._insist(partial(do, letter), TRIES)
 
-    async def _discard(self, job: JobId, generation: int | None = None) -> None:
-        letter = await self._letter(job) if generation is None else dead_letter_id(job, generation)
-        if letter is not None:
-            await self._operator.discard(letter, "ann", "in the simulation")
+    async def _replay(self, letter: UUID) -> None:
+        await self._operator.replay(letter, "ann", "in the simulation")
+
+    async def _discard(self, letter: UUID) -> None:
+        await self._operator.discard(letter, "ann", "in the simulation")
 
     async def _letter(self, job: JobId) -> UUID | None:
         """The dead letter of its newest generation; None where it does not die."""
@@ -148,10 +149,11 @@ class People:
     def _encoded(self, acked: Acked) -> bytes:
         return CODEC.encode_submission(acked.record)
 
-    def _beside(
-        self, operation: Callable[[], Awaitable[None]], tries: int | None = TRIES
-    ) -> None:
-        future = asyncio.ensure_future(self._insist(operation, tries))
+    def _beside(self, operation: Callable[[], Awaitable[None]], tries: int | None = TRIES) -> None:
+        self._go(self._insist(operation, tries))
+
+    def _go(self, what: Coroutine[Any, Any, None]) -> None:
+        future = asyncio.ensure_future(what)
         self._busy.add(future)
         future.add_done_callback(self._busy.discard)
 

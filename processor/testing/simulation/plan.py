@@ -58,12 +58,17 @@ ACTS_OF: Final = {
     Role.PROJECTOR: _OF_A_PROJECTOR,
     Role.CLIENT: _OF_A_CALL,
 }
+AT_A_CALL: Final = frozenset({Act.DIE_AFTER_CALL, Act.FREEZE, Act.FAIL_CALL, Act.LOSE_ANSWER})
 OF_A_JOB: Final = frozenset({Act.COPY, Act.CANCEL, Act.REPLAY, Act.DISCARD, Act.HOLD})
 AT_ONCE: Final = 0.6
 LATER: Final = 0.1
 """Shares of the submissions that are there at the start, and that have a not-before."""
+WRITES: Final = (
+    "transactions.begin", "transaction.complete", "transaction.rollback", "waiting_room.record",
+    "waiting_room.enqueue", "waiting_room.remove", "ledger.flush", "ledger.fail", "log.append",
+)  # fmt: skip
+"""Calls that write about jobs; what comes between them is what the safeguards are for."""
 _SECONDS: Final = {
-    Act.FREEZE: (0.5, 12.0),
     Act.CUT: (0.5, 12.0),
     Act.SLOW: (1.0, 8.0),
     Act.DATABASE_AWAY: (0.2, 6.0),
@@ -97,6 +102,8 @@ class Step:
     seconds: float = 0.0
     """How long it lasts; for a failover, how much is forgotten."""
     role: Role = Role.WORKER
+    call: str = ""
+    """It comes with the next call of that name; else with any, or at once."""
 
     def __str__(self) -> str:
         """As a line of the trace."""
@@ -104,7 +111,8 @@ class Step:
         if self.act in ACTS_OF[self.role]:
             who = f"another {self.role} " if self.act is Act.START else f"{self.role} {self.whom} "
         length = f" ({self.seconds:.2f} s)" if self.seconds else ""
-        return f"{self.at:8.3f} s  {who}{self.act}{length}"
+        call = f", with its next {self.call}" if self.call else ""
+        return f"{self.at:8.3f} s  {who}{self.act}{length}{call}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +167,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """Out of what a plan is drawn.
-
-    Every plan makes do with some of the types, acts, lanes and entities: so some runs are full of
-    what others hardly have.
-    """
+    """Out of what a plan is drawn."""
 
     types: Sequence[str]
     acts: Sequence[Act] = tuple(Act)
     roles: Sequence[Role] = (Role.WORKER, Role.WORKER, Role.WORKER, Role.PROJECTOR, Role.CLIENT)
     lanes: Sequence[Priority] = LANES
+    calls: Sequence[str] = WRITES
+    """With which things go wrong."""
+    writing: float = 0.7
+    """In so many cases, of those that come with a call: most calls only ask."""
+    lasting: tuple[float, float] = (1.0, 12.0)
+    """Seconds that somebody stands still."""
     submissions: tuple[int, int] = (4, 16)
     steps: tuple[int, int] = (0, 7)
     workers: tuple[int, int] = (1, 3)
@@ -177,19 +187,16 @@ class Chances:
     entities: int = 3
     seconds: float = 8.0
     """Within which everything is submitted and goes wrong."""
+    varied: bool = True
+    """A plan makes do with some of the types, acts, lanes and entities: so some runs are full of
+    what others hardly have."""
 
     def draw(self, seed: int) -> Plan:
         """The plan of a seed, always the same."""
         chance = random.Random(seed)
-        some = replace(
-            self,
-            types=_some(chance, self.types),
-            acts=_some(chance, self.acts),
-            lanes=_some(chance, self.lanes),
-            entities=chance.randint(1, self.entities),
-        )
-        submissions = [some._submission(chance) for _ in range(chance.randint(*self.submissions))]
-        steps = [some._step(chance) for _ in range(chance.randint(*self.steps))]
+        some = self._varied(chance) if self.varied else self
+        submissions = [some.a_submission(chance) for _ in range(chance.randint(*self.submissions))]
+        steps = [some.a_step(chance) for _ in range(chance.randint(*self.steps))]
         return Plan(
             seed,
             tuple(sorted(submissions, key=lambda one: one.at)),
@@ -199,19 +206,34 @@ class Chances:
             partitions=chance.randint(*self.partitions),
         )
 
-    def _submission(self, chance: random.Random) -> Submitted:
+    def _varied(self, chance: random.Random) -> Chances:
+        return replace(
+            self,
+            types=_some(chance, self.types),
+            acts=_some(chance, self.acts),
+            lanes=_some(chance, self.lanes),
+            entities=chance.randint(1, self.entities),
+        )
+
+    def a_submission(self, chance: random.Random) -> Submitted:
+        """Any one."""
         # Most at once, so that entities have lines; the rest while things go wrong.
         at = 0.0 if chance.random() < AT_ONCE else chance.uniform(0, self.seconds)
         delay = chance.uniform(0.1, 3.0) if chance.random() < LATER else 0.0
         entity = f"entity-{chance.randrange(self.entities)}"
         return Submitted(at, chance.choice(self.types), entity, chance.choice(self.lanes), delay)
 
-    def _step(self, chance: random.Random) -> Step:
+    def a_step(self, chance: random.Random) -> Step:
+        """Any one."""
         act = chance.choice(self.acts)
         roles = [role for role in self.roles if act in ACTS_OF[role]]
         role = chance.choice(roles) if roles else Role.WORKER
-        seconds = chance.uniform(*_SECONDS[act]) if act in _SECONDS else 0.0
-        return Step(chance.uniform(0, self.seconds), act, chance.randrange(16), seconds, role)
+        lasts = self.lasting if act is Act.FREEZE else _SECONDS.get(act, (0.0, 0.0))
+        seconds = chance.uniform(*lasts)
+        writes = role is Role.WORKER and act in AT_A_CALL and chance.random() < self.writing
+        call = chance.choice(self.calls) if writes else ""
+        at, whom = chance.uniform(0, self.seconds), chance.randrange(16)
+        return Step(at, act, whom, seconds, role, call)
 
 
 def _some(chance: random.Random, all_: Sequence[Some]) -> Sequence[Some]:

@@ -18,7 +18,7 @@ from projections.history import HistoryProjection
 from projections.projector import Projector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from processor.adapters.memory.step import Step
@@ -113,7 +113,7 @@ class _Stepped:
             raise lost
         return stands
 
-    async def kept_aside(self, topics: Sequence[str], after: AsideRow | None) -> list[AsideRow]:
+    async def kept_aside(self, topics: Collection[str], after: AsideRow | None) -> list[AsideRow]:
         """See `Projections`."""
         lost = await self._step("projection.aside")
         rows = await self._store.kept_aside(topics, after)

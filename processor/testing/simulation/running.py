@@ -1,9 +1,9 @@
 """Does every promise hold in a run that chance has planned?
 
-The whole system in memory, under a clock of its own: clients, workers, projectors and operators over
-the ports that production uses. A seed decides what is submitted, what goes wrong, and how long
-every call of a port takes, and so the interleaving. Afterwards the invariants are checked over what
-was written.
+The whole system in memory, under a clock of its own: clients, operators, workers and projectors
+over the ports that production uses. A seed decides what is submitted, what goes wrong, and how long
+every call of a port takes, and so the interleaving. Meanwhile and afterwards the invariants are
+checked over what was written.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from processor.adapters.memory.database import REPEATABLE_READ
 from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
 from processor.testing.operated import OperatedCluster
 from processor.testing.simulation.disturbing import Disturbing
-from processor.testing.simulation.invariants import Watch, violations
+from processor.testing.simulation.invariants import violations
 from processor.testing.simulation.people import People
 from processor.testing.simulation.plan import OF_A_JOB, Act, Role
 from processor.testing.simulation.projecting import unprojected
+from processor.testing.simulation.watching import Watch
 from processor.testing.virtual_time import play
 
 if TYPE_CHECKING:
     from processor.runtime.handlers import Jobs
     from processor.testing.simulation.plan import Chances, Plan, Submitted
 
-SETTLES_WITHIN: Final = 300.0
-"""Seconds of the run's own time after the last thing that goes wrong."""
 LOOK_AHEAD: Final = 4
 """Jobs of a lane's partition in memory: few, so that entities spill."""
 SLOTS: Final = 4
@@ -65,6 +65,8 @@ class Simulation:
     chances: Chances
     payloads: Mapping[str, object] = field(default_factory=dict)
     """By type; none where none is named."""
+    patience: float = 300.0
+    """Seconds of a run's own time after the last thing that goes wrong: by then all has ended."""
     effects: Effects | None = None
     """Looks at what the handlers have written; says what is wrong."""
 
@@ -118,21 +120,22 @@ class Simulation:
             times=TIMES,
             record_bytes=RECORD_BYTES,
         )
+        cluster.database.default_isolation = REPEATABLE_READ  # the worst that an operator can set
         disturbing = Disturbing(cluster, plan.seed)
         people = People(cluster, self.payloads, disturbing.clients)
-        watch = Watch(cluster)
+        watch = Watch(cluster, disturbing)
         beside = [watch.look()]
         if any(step.act is Act.FAILOVER for step in plan.steps):
             beside.append(disturbing.remember())
         services = [asyncio.ensure_future(one) for one in beside]
         try:
             await _happen(plan, cluster, disturbing, people)
-            await _settle(cluster, disturbing, people)
+            await _settle(cluster, disturbing, people, self.patience)
         finally:
             for service in services:
                 service.cancel()
         run.calls = disturbing.calls
-        run.violations += [*watch.seen, *dict.fromkeys(disturbing.seen)]
+        run.violations += watch.seen
         run.violations += await violations(cluster, people, disturbing)
         if self.effects is not None:
             run.violations += self.effects(cluster, plan)
@@ -165,12 +168,14 @@ def _together(plan: Plan) -> Iterable[tuple[float, list[tuple[int, Submitted]]]]
         yield at, list(these)
 
 
-async def _settle(cluster: OperatedCluster, disturbing: Disturbing, people: People) -> None:
+async def _settle(
+    cluster: OperatedCluster, disturbing: Disturbing, people: People, patience: float
+) -> None:
     """Let time pass until everything has ended and is projected, and stop everybody."""
-    deadline = cluster.clock.monotonic() + SETTLES_WITHIN
+    deadline = cluster.clock.monotonic() + patience
     while people.busy or not cluster.at_the_end() or unprojected(cluster):
         assert cluster.clock.monotonic() < deadline, f"9, 17: no end: {_left(cluster)}"
-        disturbing.replace()
+        disturbing.replace(Role.WORKER, Role.PROJECTOR)
         people.let_go()
         await cluster.clock.sleep(1.0)
     await disturbing.stop()

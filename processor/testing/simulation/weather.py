@@ -73,27 +73,23 @@ class Weather:
         """`die` ends the worker and says with what its call ends."""
         self._sky = sky
         self._die = die
-        self.fails = False
-        """The next call that can fail does, before its effect."""
-        self.loses = False
-        """The next call that can fail does, after its effect."""
-        self.dies = False
-        """The next call is the last, after its effect."""
+        self._next: dict[Act, str] = {}
+        """What the next call of a name meets that can; any without one."""
+        self._freeze: tuple[str, Callable[[], None]] | None = None
         self.slow_until = 0.0
         self.thawed = asyncio.Event()
         self.thawed.set()
 
     def turn(self, step: Step) -> None:
         """Let the next calls meet what a step says."""
-        match step.act:
-            case Act.DIE_AFTER_CALL:
-                self.dies = True
-            case Act.FAIL_CALL:
-                self.fails = True
-            case Act.LOSE_ANSWER:
-                self.loses = True
-            case _:
-                self.slow_until = self._sky.clock.monotonic() + step.seconds
+        if step.act is Act.SLOW:
+            self.slow_until = self._sky.clock.monotonic() + step.seconds
+        else:
+            self._next[step.act] = step.call
+
+    def freeze_at(self, call: str, freeze: Callable[[], None]) -> None:
+        """Do this with the next call of that name, which then waits until it is thawed."""
+        self._freeze = (call, freeze)
 
     async def __call__(self, name: str) -> BaseException | None:
         """See `processor.adapters.memory.step.Step`."""
@@ -101,6 +97,9 @@ class Weather:
         sky.calls.update(f"{name} {clock.monotonic()};".encode())
         slow = clock.monotonic() < self.slow_until
         await clock.sleep(sky.chance.choice(SLOW if slow else QUICK))
+        if self._freeze is not None and name == self._freeze[0]:
+            self._freeze[1]()
+            self._freeze = None
         if not self.thawed.is_set():
             await self.thawed.wait()
         if name == "log.fetch" and clock.monotonic() < sky.broker_back:
@@ -110,22 +109,23 @@ class Weather:
         refusal = sky.refuse(name, timeline)
         if refusal is not None:
             raise refusal
-        if self.dies:
-            self.dies = False
-            return self._die()
-        return self._once(name)
+        return self._once(name) if self._next else None
 
     def _once(self, name: str) -> BaseException | None:
-        if not (self.fails or self.loses):
-            return None
+        if self._meets(Act.DIE_AFTER_CALL, name):
+            return self._die()
         error = fault_of(name, "the connection broke")
         if error is None:
             return None
-        if self.fails:
-            self.fails = False
+        if self._meets(Act.FAIL_CALL, name):
             raise error
-        self.loses = False
-        return error
+        return error if self._meets(Act.LOSE_ANSWER, name) else None
+
+    def _meets(self, act: Act, name: str) -> bool:
+        if self._next.get(act) not in {"", name}:
+            return False
+        del self._next[act]
+        return True
 
 
 def fault_of(name: str, why: str) -> BaseException | None:
