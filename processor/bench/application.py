@@ -17,15 +17,19 @@ from processor import Jobs, Request
 from processor.bench.work import INSERT, Errand, Workload
 
 jobs = Jobs()
+grouped = Jobs()
+"""Those that share transactions, apart: beside one of them every job is asked whether it does."""
+
+GROUPED: Final = f"{__name__}:grouped"
 
 NOTHING: Final = Workload("bench.nothing", effects=False)
 RAW: Final = Workload("bench.raw")
 CORE: Final = Workload("bench.core")
 ORM: Final = Workload("bench.orm")
-RAW_GROUPED: Final = Workload("bench.raw.grouped")
-CORE_GROUPED: Final = Workload("bench.core.grouped")
-ORM_GROUPED: Final = Workload("bench.orm.grouped")
-BATCH: Final = Workload("bench.batch")
+RAW_GROUPED: Final = Workload("bench.raw.grouped", application=GROUPED)
+CORE_GROUPED: Final = Workload("bench.core.grouped", application=GROUPED)
+ORM_GROUPED: Final = Workload("bench.orm.grouped", application=GROUPED)
+BATCH: Final = Workload("bench.batch", application=GROUPED)
 CLOCK: Final = Workload("bench.clock", effects=False)
 
 
@@ -55,7 +59,7 @@ async def nothing(request: Request[Errand]) -> None:
     """Do nothing, with a payload that was checked."""
 
 
-@jobs.handler(RAW_GROUPED.type, transaction="grouped")
+@grouped.handler(RAW_GROUPED.type, transaction="grouped")
 @jobs.handler(RAW.type)
 async def raw(request: Request[Errand]) -> None:
     """Insert one row through asyncpg."""
@@ -64,7 +68,7 @@ async def raw(request: Request[Errand]) -> None:
     await connection.execute(INSERT, request.job_id, request.entity, errand.number, errand.note)
 
 
-@jobs.handler(CORE_GROUPED.type, transaction="grouped")
+@grouped.handler(CORE_GROUPED.type, transaction="grouped")
 @jobs.handler(CORE.type)
 async def core(request: Request[Errand]) -> None:
     """Insert one row through SQLAlchemy Core."""
@@ -72,7 +76,7 @@ async def core(request: Request[Errand]) -> None:
     await session.execute(insert(EFFECT), _values(request))
 
 
-@jobs.handler(ORM_GROUPED.type, transaction="grouped")
+@grouped.handler(ORM_GROUPED.type, transaction="grouped")
 @jobs.handler(ORM.type)
 async def orm(request: Request[Errand]) -> None:
     """Insert one row as an object of SQLAlchemy's ORM."""
@@ -80,7 +84,7 @@ async def orm(request: Request[Errand]) -> None:
     session.add(Effect(**_values(request)))
 
 
-@jobs.batch_handler(BATCH.type)
+@grouped.batch_handler(BATCH.type)
 async def batch(requests: list[Request[Errand]], session: AsyncSession) -> None:
     """Insert a row for each as objects of one session."""
     session.add_all([Effect(**_values(request)) for request in requests])
