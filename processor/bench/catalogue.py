@@ -63,6 +63,12 @@ QUESTIONS: Final = (
         30_000,
         partial(pipeline, workload=RAW),
     ),
+    Question(
+        "pipeline.raw-grouped",
+        "one INSERT, grouped, until the history is complete",
+        60_000,
+        partial(pipeline, workload=RAW_GROUPED),
+    ),
     Question("projector", "the projector alone", 200_000, project, warm=20_000),
     Question("rebuild", "the history of so many jobs", 1_000_000, rebuild, warm=20_000),
 )
