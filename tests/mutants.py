@@ -16,6 +16,7 @@ from processor.adapters.memory import database
 from processor.adapters.memory.database import MemoryDatabase
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.projection import MemoryProjections
+from processor.adapters.memory.shared_transactions import MemorySharedTransaction
 from processor.adapters.memory.transactions import MemoryTransaction, MemoryTransactions
 from processor.domain.position import Position
 from processor.domain.priority import Priority
@@ -112,6 +113,17 @@ def roll_back(patching: pytest.MonkeyPatch) -> None:
         undo(self)
 
     patching.setattr(MemoryTransaction, "undo", keep)
+
+
+def undo_of_one_job(patching: pytest.MonkeyPatch) -> None:
+    """What a job wrote that failed stays, in the transaction that it shared with others."""
+    undo = MemorySharedTransaction.undo
+
+    async def keep(self: MemorySharedTransaction) -> bool:
+        self._written.update(self._turn.written)
+        return await undo(self)
+
+    patching.setattr(MemorySharedTransaction, "undo", keep)
 
 
 def contiguous_position(patching: pytest.MonkeyPatch) -> None:
@@ -311,6 +323,9 @@ MUTANTS: Final = {
     ),
     "the hold of an entity while its head retries": Mutant(
         hold_of_an_entity, replace(DEATHS, types=WRITES)
+    ),
+    "the undoing of one job in a transaction that others share": Mutant(
+        undo_of_one_job, replace(DEATHS, types=("fails", "effect")), 10
     ),
     "the single head": Mutant(
         single_head,

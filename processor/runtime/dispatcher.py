@@ -177,12 +177,15 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - it is only told
             _tell(error)
         finally:
-            self._held[delivery.lane] -= 1
-            self._admission.ended(delivery)
-            instead = asyncio.current_task()
-            assert instead is not None  # noqa: S101 - this is one
-            self.running.pop(instead, None)
-            self.wake()
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - this is one
+            self._left_behind.discard(task)
+            if self.running.get(task) is delivery:  # it was not left behind
+                del self.running[task]
+                self._held[delivery.lane] -= 1
+                self._admission.ended(delivery)
+                self.gathering.over(delivery)
+                self.wake()
 
     def _pump(self) -> None:
         if self._may_begin():
@@ -278,16 +281,9 @@ class Dispatcher:
     def _start_groups(self) -> None:
         self.dispatched += self.gathering.start(self._context, self._start_by_itself)
 
-    def _start_by_itself(self, delivery: Delivery, ended: Callable[[], None]) -> None:
+    def _start_by_itself(self, delivery: Delivery) -> None:
         """Start a job that could have shared its transaction and found nobody."""
-
-        async def run() -> None:
-            try:
-                await self._run(delivery)
-            finally:
-                ended()
-
-        self._begin(delivery, run())
+        self._begin(delivery, self._run(delivery))
 
 
 def _tell(error: BaseException) -> None:

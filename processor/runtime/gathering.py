@@ -7,7 +7,6 @@ group as a task of its own that holds one slot.
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -62,6 +61,7 @@ class Gathering:
         self.groups: dict[asyncio.Task[Any], JobGroup] = {}
         self.turns: dict[asyncio.Task[Any], Delivery] = {}
         """Whose turn it is in each group."""
+        self._alone: dict[Delivery, None] = {}
         self.left_behind: set[asyncio.Task[Any]] = set()
         """Groups whose handler does not end."""
 
@@ -95,24 +95,29 @@ class Gathering:
                     ready[lane] = 0
         return ready
 
-    def start(
-        self, context: Context | None, by_itself: Callable[[Delivery, Callable[[], None]], None]
-    ) -> int:
+    def start(self, context: Context | None, by_itself: Callable[[Delivery], None]) -> int:
         """Start what was gathered, spread over what is idle; how many jobs that are.
 
-        `by_itself` starts a job that found nobody, and calls back when it has ended.
+        `by_itself` starts a job that found nobody, and says when it is `over`.
         """
         started = 0
         for lane, kind, deliveries in self._forming.groups():
             started += len(deliveries)
             if len(deliveries) == 1:
-                by_itself(deliveries[0], partial(self._forming.ended, lane))
+                self._alone[deliveries[0]] = None
+                by_itself(deliveries[0])
                 continue
             group = JobGroup(lane, kind, deliveries, self.turns)
             loop = asyncio.get_running_loop()
             group.task = loop.create_task(self._carry(group), context=context)
             self.groups[group.task] = group
         return started
+
+    def over(self, delivery: Delivery) -> None:
+        """An attempt has ended: perhaps one that could have shared its transaction."""
+        if delivery in self._alone:
+            del self._alone[delivery]
+            self._forming.ended(delivery.lane)
 
     def leave(self, partition: OwnedPartition | None) -> None:
         """Stop what runs of a partition, or all of it."""

@@ -108,6 +108,12 @@ class Deeds:
         except asyncio.CancelledError:
             await self.released.wait()
 
+    async def hangs(self, *_: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await self.released.wait()
+
     async def submits(self, request: Request[str], _: Any) -> None:  # noqa: ANN401
         request.submit(Submission("deed", "returns", entity=f"child of {request.entity}"))
 
@@ -264,6 +270,25 @@ async def test_others_go_on_without_one_that_does_not_let_itself_be_broken_off()
     world.deeds.released.set()
     await worker.stopped()
     assert world.cluster.database.values["hangs_once 2"] == 2
+
+
+@pytest.mark.parametrize("beside", [0, 3], ids=["alone", "in a group"])
+@in_virtual_time
+async def test_a_handler_that_is_left_behind_keeps_neither_slot_nor_connection(beside: int) -> None:
+    world = World()
+    world.submit("hangs", *returning(beside), type_="quick")
+    worker = world.start()
+    await world.cluster.settled()
+    assert world.reason("hangs") is Reason.ATTEMPT_TIMEOUT
+    dispatcher, few = worker.runtime.dispatcher, worker.runtime.dispatcher.gathering
+    for released in (False, True):
+        if released:
+            world.deeds.released.set()
+            await asyncio.sleep(1)
+        assert dispatcher._held == [0, 0, 0, 0]  # noqa: SLF001 - nobody else is told
+        assert few._forming._running == [0, 0, 0, 0]  # noqa: SLF001
+        assert [*dispatcher.running, *few.groups, *few.turns] == []
+    await worker.stopped()
 
 
 @in_virtual_time
