@@ -83,6 +83,11 @@ class Copying:
             found: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
             return found
 
+    async def lane_ends(self) -> Mapping[TopicPartition, int]:
+        """The same of the lanes alone."""
+        ends = await self.ends()
+        return {place: end for place, end in ends.items() if place.topic in self._topics.lanes}
+
     async def _some(
         self,
         connection: asyncpg.Connection[Any],

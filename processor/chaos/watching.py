@@ -12,7 +12,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from aiokafka.errors import KafkaError
+
 if TYPE_CHECKING:
+    from processor.chaos.copying import Copying
     from processor.chaos.scene import Scene
 
 SAMPLE_SECONDS: Final = 5.0
@@ -45,7 +48,7 @@ class Backlog(NamedTuple):
     waiting: int
     """Rows of the waiting room."""
     unsettled: int
-    """Jobs that were acknowledged, less the records that are done."""
+    """Records in the lanes that are not done; the last number known while the broker is away."""
 
 
 class Growth(NamedTuple):
@@ -72,11 +75,14 @@ class Watching:
     sizes: dict[str, list[Size]] = field(default_factory=lambda: defaultdict(list))
     backlog: list[Backlog] = field(default_factory=list)
 
-    async def sample(self, scene: Scene) -> None:
+    async def sample(self, scene: Scene, copying: Copying) -> None:
         """Look once."""
         seconds = scene.diary.seconds
         waiting, done = (await scene.line.asking.fetch(BACKLOG))[0]
-        unsettled = max(0, scene.feeding.acked - (done or 0))
+        try:
+            unsettled = max(0, sum((await copying.lane_ends()).values()) - (done or 0))
+        except KafkaError:
+            unsettled = self.backlog[-1].unsettled if self.backlog else 0
         self.backlog.append(Backlog(seconds, waiting, unsettled))
         processes = {one.name: one.pid for one in (*scene.line.workers, *scene.line.projectors)}
         if scene.servers is not None:
