@@ -29,6 +29,7 @@ pytestmark = pytest.mark.timeout(240)
 LOOK_SECONDS = 0.05
 WITHIN_SECONDS = 120.0
 ENDED = "SELECT count(*) FROM jobs.ledger"
+UNCALM = "SELECT count(*) FROM jobs.ownership WHERE unclean > 0"
 BODIES = "SELECT job, body FROM jobs.ledger"
 TABLES = """
 CREATE TABLE written (job uuid NOT NULL);
@@ -240,6 +241,11 @@ class Mortals:
         self.deaths += 1
         self._start()
 
+    async def stop(self) -> None:
+        """Ctrl-C: a death would count, and what is suspected shares no transaction."""
+        self._worker.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(self._worker.wait) == 0
+
     def end(self) -> None:
         with self._worker:
             self._worker.kill()
@@ -271,6 +277,10 @@ async def test_a_kill_9_in_the_middle_of_a_group_makes_nothing_twice_and_loses_n
             worker = Mortals(ready)
             try:
                 await ended(connection, len(ids), worker.look)
+                async with asyncio.timeout(WITHIN_SECONDS):
+                    while await connection.fetchval(UNCALM):  # noqa: ASYNC110 - by SQL
+                        await asyncio.sleep(LOOK_SECONDS)
+                await worker.stop()
             finally:
                 worker.end()
             assert worker.deaths == 1
