@@ -21,8 +21,8 @@ Asked = Callable[["Ground"], AsyncIterator[Answer | Comparison]]
 def asked(chosen: Sequence[Question], manner: Manner, against: str | None, *, named: bool) -> Asked:
     """How these questions are asked; raises `ConfigurationError` where they cannot be."""
     if manner.profile is not None:
-        sampler()
         format_of(manner.profile)
+        sampler()
     if against is None:
         return partial(answers, chosen=chosen, manner=manner)
     known = find(against)

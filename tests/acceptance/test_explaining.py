@@ -117,10 +117,9 @@ async def when_progressed(client: Client, job: JobId) -> Explanation:
 
 
 async def test_a_hold_is_named_with_its_author_and_reason(ready: Commands) -> None:
+    # Before a worker is there: one that works sees a hold within a second.
+    await command(ready, "hold", "type", "works", "--by", "ada", "--because", "the gate is shut")
     async with working_with(ready.settings) as (client, _):
-        await command(
-            ready, "hold", "type", "works", "--by", "ada", "--because", "the gate is shut"
-        )
         job = await client.submit(Submission("works"))
         found = await explained(client, job, Cause.HELD)
         assert found.sentence.startswith("type works is held until it is released, since ")

@@ -74,7 +74,8 @@ async def sound(world: PostgresWorld) -> None:
     """The pool serves jobs on every connection that it may have."""
     for _ in range(3):
         job = a_job()
-        transaction = await begun(world, a_claim(job))
+        transaction = await begins_again(world, a_claim(job))
+        assert not isinstance(transaction, Answer)
         await world.write(transaction, str(job), 1)
         assert await transaction.complete(an_entry(job)) is Answer.DONE
         assert await world.read(str(job)) == 1
