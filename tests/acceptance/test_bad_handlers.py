@@ -368,7 +368,7 @@ class World:
 
     @contextlib.asynccontextmanager
     async def neighbours(self) -> AsyncIterator[list[JobId]]:
-        """Innocent jobs of other entities of the partition come while the block lasts."""
+        """Innocent jobs of other entities of the partition run before the block, and come in it."""
         jobs: list[JobId] = []
         enough = asyncio.Event()
 
@@ -381,6 +381,8 @@ class World:
 
         coming = asyncio.create_task(come())
         try:
+            while not self.ran_at:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(EVERY)
             yield jobs
         finally:
             enough.set()
