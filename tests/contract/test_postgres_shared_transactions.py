@@ -164,12 +164,12 @@ async def test_a_deferred_constraint_fails_all_and_keeps_nothing(
 ) -> None:
     jobs, claims = some(2)
     async with single.service.connection() as connection:
-        await connection.execute("CREATE TABLE once (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+        await connection.execute("CREATE TABLE ones (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
     group = await a_group(single, *claims)
     await write(single, group, "first")
-    await group.share().connection().execute("INSERT INTO once VALUES (1), (1)")
+    await group.share().connection().execute("INSERT INTO ones VALUES (1), (1)")
     await group.keep(last=True)
-    with pytest.raises(asyncpg.UniqueViolationError, match="once_n_key"):
+    with pytest.raises(asyncpg.UniqueViolationError, match="ones_n_key"):
         await group.complete([an_entry(job) for job in jobs])
     assert await single.read("first") is None
     assert await single.ledger.row(jobs[0], 1) is None
