@@ -20,6 +20,7 @@ from processor.adapters.postgres.transactions import (
     ROLLBACK_SECONDS,
     SENTENCES,
     UNKNOWN_STATEMENT,
+    refusal_of,
 )
 from processor.domain.errors import TransactionMisused
 from processor.ports.ledger import Answer, Fault
@@ -180,12 +181,8 @@ class PostgresSharedTransaction:
         try:
             await raw.execute(text, timeout=self._pool.patience)
         except asyncpg.PostgresError as error:
-            state = sqlstate_of(error)
-            self._is_unfit = state == UNKNOWN_STATEMENT
-            sentence = SENTENCES.get(state)
-            if sentence is not None:
-                raise TransactionMisused(sentence) from error
-            raise fault_of(error) or error from error
+            self._is_unfit = sqlstate_of(error) == UNKNOWN_STATEMENT
+            raise refusal_of(error) from error
         except DRIVER_ERRORS as error:
             raise fault_of(error) or Fault(f"the connection failed: {error}") from error
 

@@ -43,6 +43,14 @@ SENTENCES: Final = {
     " let the error out, or use a savepoint (session.begin_nested(), connection.transaction())",
     UNKNOWN_STATEMENT: "the handler dropped the connection's prepared statements",
 }
+
+
+def refusal_of(error: asyncpg.PostgresError) -> Exception:
+    """What an error of the server's within a prologue or an epilogue of ours is to the attempt."""
+    sentence = SENTENCES.get(sqlstate_of(error))
+    return fault_of(error) or error if sentence is None else TransactionMisused(sentence)
+
+
 ROLLBACK_SECONDS: Final = 2.0
 """How long a broken-off query may take to stop before its connection is terminated."""
 
@@ -155,12 +163,8 @@ class PostgresTransaction:
             await self.rollback()
             return Answer.SETTLED
         except asyncpg.PostgresError as error:
-            state = sqlstate_of(error)
-            self._is_unfit = state == UNKNOWN_STATEMENT
-            sentence = SENTENCES.get(state)
-            if sentence is not None:
-                raise TransactionMisused(sentence) from error
-            raise fault_of(error) or error from error
+            self._is_unfit = sqlstate_of(error) == UNKNOWN_STATEMENT
+            raise refusal_of(error) from error
         except DRIVER_ERRORS as error:
             raise self._lost() if raw.is_closed() else self._broken(error) from error
         return Answer.DONE
