@@ -39,6 +39,8 @@ _PAIRS_OF_TIME: Final = struct.Struct("<HHHH").unpack_from
 _NOTHING_MORE: Final = bytes(7)
 _NOTHING_AFTER_KEY: Final = bytes(4)
 _SHORT: Final = 0x80
+_PRESENT: Final = 2
+"""The second branch of a union: there is a value."""
 
 
 def decode(value: bytes) -> SubmissionRecord:
@@ -91,7 +93,7 @@ def _rest(value: bytes, at: int) -> tuple[Trace | None, Caller, str | None]:
     caller = NOBODY
     kind = value[at]
     at += 1
-    if kind == 2:  # noqa: PLR2004 - the second branch of the union
+    if kind == _PRESENT:
         traceparent, at = _text(value, at)
         tracestate, at = _text(value, at)
         trace = Trace(traceparent, tracestate)
@@ -99,7 +101,7 @@ def _rest(value: bytes, at: int) -> tuple[Trace | None, Caller, str | None]:
         raise ValueError("no trace")
     kind = value[at]
     at += 1
-    if kind == 2:  # noqa: PLR2004 - the second branch of the union
+    if kind == _PRESENT:
         user, at = _optional(value, at)
         session, at = _optional(value, at)
         request_id, at = _optional(value, at)
@@ -127,13 +129,13 @@ def _optional(value: bytes, at: int) -> tuple[str | None, int]:
     kind = value[at]
     if not kind:
         return None, at + 1
-    if kind != 2:  # noqa: PLR2004 - the second branch of the union
+    if kind != _PRESENT:
         raise ValueError("no text")
     return _text(value, at + 1)
 
 
 def _name(value: bytes, at: int) -> tuple[str, int]:
-    if value[at] != 2:  # noqa: PLR2004 - the second branch of the union
+    if value[at] != _PRESENT:
         raise ValueError("no name")
     end = at + 1 + LENGTHS[value[at + 1]]
     name = value[at + 2 : end].decode()
@@ -143,7 +145,7 @@ def _name(value: bytes, at: int) -> tuple[str, int]:
 
 
 def _id(value: bytes, at: int) -> tuple[UUID, int]:
-    if value[at] != 2:  # noqa: PLR2004 - the second branch of the union
+    if value[at] != _PRESENT:
         raise ValueError("no id")
     return uuid_of(value[at + 1 : at + 17]), at + 17
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
+CONTINUES: Final = 0x80
+"""The high bit of a byte that is not a number's last."""
+
 
 def _by_steps(rest: int) -> bytes:
     encoded = bytearray()
-    while rest > 0x7F:  # noqa: PLR2004 - seven bits
+    while rest >= CONTINUES:
         encoded.append(rest & 0x7F | 0x80)
         rest >>= 7
     encoded.append(rest)
@@ -59,7 +62,7 @@ def long_length(value: bytes, place: int) -> tuple[int, int]:
     for place_of_byte in range(place, place + 4):
         byte = value[place_of_byte]
         length |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the last byte has no high bit
+        if byte < CONTINUES:
             if length & 1:
                 break
             start = place_of_byte + 1

@@ -51,7 +51,7 @@ async def cut(client: Any) -> None:  # noqa: ANN401 - the same
             for task in tasks:
                 task.cancel()  # one that waits for its own tasks first takes them down one by one
             await asyncio.wait(tasks, timeout=0.01)
-    connections = client.client if hasattr(client, "client") else client._client  # noqa: SLF001
+    connections = client.client if hasattr(client, "client") else client._client  # noqa: SLF001 - the same
     await within(1.0, connections.close())
 
 
