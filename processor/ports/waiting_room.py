@@ -162,10 +162,10 @@ class Sweeping(Protocol):
         ...
 
     async def remove(self, rows: Collection[tuple[JobId, int]]) -> None:
-        """Delete rows (job, generation) whose outcome is acknowledged.
+        """Delete rows (job, generation) whose outcome is acknowledged, or which a later row carries on.
 
-        What is not settled stays: a blocking row until a later generation is in the ledger, and
-        time alone does not bring it back any more.
+        Any other stays: a blocking row until there is a later generation, and time alone does not
+        bring it back any more.
         """
         ...
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from processor.ports.clock import Clock
     from processor.ports.ledger import Ledger, LedgerRow
-    from processor.ports.waiting_room import WaitingRoom
+    from processor.ports.waiting_room import Room
     from processor.runtime.delivery import Delivery
 
 FIRST_PAUSE = 0.05
@@ -58,7 +58,7 @@ class Books:
     """Where a worker writes down what became of its jobs."""
 
     ledger: Ledger
-    room: WaitingRoom
+    room: Room
     clock: Clock
 
     async def answer(
@@ -73,3 +73,8 @@ class Books:
         """The row by which a job's generation ended; None where it has gone, or never was."""
         record = delivery.record
         return await self.answer(lambda: self.ledger.row(record.job, record.generation))
+
+    async def drop(self, delivery: Delivery) -> None:
+        """Remove the row of a generation that a later one's row carries on."""
+        record = delivery.record
+        await self.answer(lambda: self.room.remove([(record.job, record.generation)]))

@@ -100,7 +100,9 @@ class Recorder:
         """Settle a job that the ledger says has ended already."""
         row = await self._books.end_of(delivery)
         if row is None:  # a row of a later generation carries the job
-            self._settling.park(delivery, None)
+            if delivery.waits:  # a failover forgot how this one ended, and its record came again
+                await self._books.drop(delivery)
+            self._settling.supersede(delivery)
         else:
             self._settling.settle_as(delivery, row)
 

@@ -117,6 +117,14 @@ class Settling:
             delivery.done()
             self.read_on()
 
+    def supersede(self, delivery: Delivery) -> None:
+        """A row of a later generation carries the job, and this one has none."""
+        self._observer.parked(delivery, None)
+        self._end(delivery)
+        if not delivery.waits:
+            delivery.done()
+            self.read_on()
+
     def abandon(self, delivery: Delivery) -> None:
         """A dispatched job is not ours any more: nothing is published, no position moves."""
         self._leave(delivery)

@@ -76,6 +76,14 @@ async def test_a_blocking_row_is_settled_only_by_a_later_generation(rooms: Rooms
     assert await rooms.room.settled([0], 10) == []
 
 
+async def test_a_row_goes_once_a_later_generation_has_one(rooms: Rooms) -> None:
+    fence, wait = await own(rooms.world), a_wait(WaitingState.QUEUED, due_in=-1)
+    await rooms.room.enqueue(fence, [wait, replace(wait, generation=2, place=200)])
+    await rooms.room.remove([(wait.job, 1), (wait.job, 2)])
+    (row,) = await rooms.room.due([0], [], 10)
+    assert (row.wait.job, row.wait.generation) == (wait.job, 2)
+
+
 async def test_a_row_that_has_not_ended_is_never_removed(rooms: Rooms) -> None:
     fence, wait = await own(rooms.world), a_wait(due_in=-1)
     await rooms.room.record(fence, wait, 0)

@@ -224,6 +224,10 @@ class MemoryDatabase:
         """Whether a row is settled: a blocking one, once a later generation is in the ledger."""
         return self.settled(row.job, row.generation + (row.state == BLOCKING))
 
+    def is_superseded(self, row: WaitingRow) -> bool:
+        """Whether a row of a later generation carries the job."""
+        return any(job == row.job and later > row.generation for job, later in self.waiting)
+
     def is_open(self, hold: int) -> bool:
         """Whether a hold stands and has not ended by itself."""
         found = self.holds.get(hold)

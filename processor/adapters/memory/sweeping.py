@@ -76,7 +76,7 @@ class MemorySweeping:
             row = self._database.waiting.get(key)
             if row is None:
                 continue
-            if self._database.is_over(row.row):
+            if self._database.is_over(row.row) or self._database.is_superseded(row.row):
                 del self._database.waiting[key]
             elif row.row.state == WaitingState.BLOCKING:
                 self._put(replace(row, due_at=None))

@@ -98,19 +98,27 @@ WHERE NOT EXISTS (
 )
 LIMIT $2
 """  # noqa: S608 - names of columns
+_OVER: Final = f"""(
+    {SETTLED}
+    OR EXISTS (
+        SELECT FROM jobs.waiting later
+        WHERE later.job = w.job AND later.generation > w.generation
+        OFFSET 0
+    )
+)"""  # noqa: S608 - names of columns
 _REMOVE: Final = f"""
 WITH seen AS (
-    SELECT w.job, w.generation, {SETTLED} AS settled FROM jobs.waiting w
+    SELECT w.job, w.generation, {_OVER} AS over FROM jobs.waiting w
     JOIN unnest($1::uuid[], $2::smallint[]) AS u (job, generation) USING (job, generation)
-    WHERE w.state = 'b' OR {SETTLED}
+    WHERE w.state = 'b' OR {_OVER}
     ORDER BY w.job, w.generation FOR UPDATE OF w
 ), at_rest AS (
     UPDATE jobs.waiting SET due_at = NULL FROM seen
     WHERE (waiting.job, waiting.generation) = (seen.job, seen.generation)
-        AND NOT seen.settled AND waiting.due_at IS NOT NULL
+        AND NOT seen.over AND waiting.due_at IS NOT NULL
 )
 DELETE FROM jobs.waiting USING seen
-WHERE (waiting.job, waiting.generation) = (seen.job, seen.generation) AND seen.settled
+WHERE (waiting.job, waiting.generation) = (seen.job, seen.generation) AND seen.over
 """  # noqa: S608 - names of columns
 _WAKE: Final = """
 WITH seen AS (
@@ -197,7 +205,7 @@ class PostgresSweeping:
         return [waiting_of(row) for row in rows]
 
     async def remove(self, rows: Collection[tuple[JobId, int]]) -> None:
-        """Delete settled rows whose outcome is acknowledged, in the order of the key."""
+        """Delete rows that are over, in the order of the key."""
         if not rows:
             return
         async with self._pool.connection(Priority.NORMAL) as connection:
