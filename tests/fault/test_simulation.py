@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from tests.mutants import MUTANTS
 from tests.proofs import Record
 from tests.simulated import SIMULATION
 
@@ -33,6 +34,12 @@ def test_every_promise_holds_in_ten_thousand_runs(first: int, record_property: R
     record_property("runs", len(seeds))
     broken = SIMULATION.first_violation(seeds)
     assert broken is None, str(broken)
+
+
+@pytest.mark.parametrize("seed", [42, 68, 80, 274, 300, 302, 330, 356])
+def test_a_generation_brought_back_behind_its_own_replay_keeps_nobody_waiting(seed: int) -> None:
+    run = MUTANTS["the rule of the lower generation"].simulation().seed(seed)
+    assert not run.violations, str(run)
 
 
 def test_a_seed_gives_the_same_run_in_every_process() -> None:
