@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -91,9 +92,11 @@ class SessionMaker:
         return Opened(session, root)
 
     async def _attach(self, raw: Connection) -> Any:  # noqa: ANN401 - not imported here
-        from processor.adapters.postgres.attached import attach, engine_over  # noqa: PLC0415
-
         async with self._attaching:
+            if self._engine is None:  # importing it takes up to seconds, which no job shall wait
+                await asyncio.to_thread(_import_sqlalchemy)
+            from processor.adapters.postgres.attached import attach, engine_over  # noqa: PLC0415
+
             self._raw = raw
             if self._engine is None:
                 self._engine = engine_over(self._give)
@@ -102,3 +105,8 @@ class SessionMaker:
     async def _give(self) -> Connection:
         assert self._raw is not None  # noqa: S101 - set by _attach, which holds the lock
         return self._raw
+
+
+def _import_sqlalchemy() -> None:
+    import_module("processor.adapters.postgres.attached")
+    import_module("sqlalchemy.dialects.postgresql.asyncpg")  # else by the first engine
