@@ -162,7 +162,7 @@ class Sweeping(Protocol):
         ...
 
     async def remove(self, rows: Collection[tuple[JobId, int]]) -> None:
-        """Delete rows (job, generation) whose outcome is acknowledged, or which a later row carries on.
+        """Delete rows (job, generation) that are acknowledged, or whose job a later row carries.
 
         Any other stays: a blocking row until there is a later generation, and time alone does not
         bring it back any more.

@@ -105,7 +105,7 @@ _OVER: Final = f"""(
         WHERE later.job = w.job AND later.generation > w.generation
         OFFSET 0
     )
-)"""  # noqa: S608 - names of columns
+)"""
 _REMOVE: Final = f"""
 WITH seen AS (
     SELECT w.job, w.generation, {_OVER} AS over FROM jobs.waiting w
