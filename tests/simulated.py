@@ -19,7 +19,7 @@ from processor.runtime.submission import Submission
 from processor.testing.member import this_process
 from processor.testing.operated import OperatedCluster
 from processor.testing.simulation.plan import Act, Chances, Plan
-from processor.testing.simulation.running import RECORD_BYTES, Simulation
+from processor.testing.simulation.running import Simulation
 from processor.testing.virtual_time import loop_of_the_test
 from tests.invariants import WRITING, effects
 from tests.waiting import HAVE_EFFECTS, waiting_jobs
@@ -42,6 +42,8 @@ GROUPED: Final = ("effect", "stumbles", "fails", "flaky", "parent", "poison")
 """Whose jobs share transactions."""
 
 
+RECORD_BYTES: Final = 128 * 1024
+"""More than this the log does not take, so that a handler can easily return too much (H10)."""
 HEALED_AT: Final = 16.0
 """Seconds into a run from which on the world outside is not ill any more."""
 CALL_OUTSIDE: Final = frozenset({"nothing", "calls"})
@@ -203,4 +205,6 @@ def _out_of_order(cluster: OperatedCluster) -> Iterator[str]:
             yield f"6: {line} took effect in the order {numbers}"
 
 
-SIMULATION: Final = Simulation(simulated_jobs, Chances(TYPES), PAYLOADS, effects=wrong_effects)
+SIMULATION: Final = Simulation(
+    simulated_jobs, Chances(TYPES), PAYLOADS, effects=wrong_effects, record_bytes=RECORD_BYTES
+)

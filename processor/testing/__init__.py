@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from processor.testing.crashing import crash_everywhere
     from processor.testing.harness import Harness
     from processor.testing.inside import working
+    from processor.testing.recording import Call
     from processor.testing.running import Progress, Ran, run
+    from processor.testing.simulating import SimulatedJob, simulate
     from processor.testing.virtual_time import (
         StandstillError,
         VirtualTimeLoop,
@@ -22,24 +24,30 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Call",
     "Harness",
     "Progress",
     "Ran",
+    "SimulatedJob",
     "StandstillError",
     "VirtualTimeLoop",
     "crash_everywhere",
     "in_virtual_time",
     "play",
     "run",
+    "simulate",
     "working",
 ]
 
 _PLACES: Final = {
     "Harness": "processor.testing.harness",
     "crash_everywhere": "processor.testing.crashing",
+    "Call": "processor.testing.recording",
     "Progress": "processor.testing.running",
     "Ran": "processor.testing.running",
     "run": "processor.testing.running",
+    "SimulatedJob": "processor.testing.simulating",
+    "simulate": "processor.testing.simulating",
     "working": "processor.testing.inside",
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -19,7 +19,6 @@ from processor.adapters.memory.database import MemoryDatabase
 from processor.adapters.memory.membership import MemoryGroup
 from processor.adapters.memory.step import onward
 from processor.adapters.memory.topics import MemoryTopics
-from processor.adapters.memory.transactions import Lend
 from processor.domain.ids import JobId, partition_of
 from processor.domain.limits import OUTCOME_BYTES, RECORD_BYTES
 from processor.domain.outcome import Outcome
@@ -38,6 +37,9 @@ from processor.testing.member import Member
 from processor.testing.naming import CODEC, TOPICS
 from processor.testing.process import Hook, task_of_a_process
 from processor.testing.virtual_time import loop_of_the_test
+
+if TYPE_CHECKING:
+    from processor.adapters.memory.transactions import Lend
 
 SHORTEST, LONGER, LONGEST = 0.01, 1.05, 0.1
 """Seconds between two looks at whether something has come, and how they grow: who waits for minutes

@@ -7,15 +7,12 @@ and another one goes on.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from processor.adapters.memory.step import onward
-from processor.domain.errors import ConfigurationError
 from processor.domain.job import ENDED
 from processor.domain.priority import LANES
 from processor.ports.log import Place
@@ -26,14 +23,16 @@ from processor.testing.member import this_process
 from processor.testing.naming import CODEC, TOPICS
 from processor.testing.recording import Recording
 from processor.testing.running import registered
-from processor.testing.virtual_time import play
+from processor.testing.virtual_time import check_no_loop_runs, play
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from processor.adapters.memory.transactions import Lend
+    from processor.ports.transactions import Claim
     from processor.runtime.handlers import Function
     from processor.runtime.request import Request
+    from processor.testing.recording import Call
 
     Make = Callable[[], object]
 
@@ -57,7 +56,7 @@ def crash_everywhere(
     the transaction commits. `fields` are those of a `Submission`. Raises `AssertionError`, naming
     the place, where commits, end, result or follow-ups are not those of the undisturbed life.
     """
-    _check_no_loop_runs()
+    check_no_loop_runs("crash_everywhere")
     called = registered(handler)
     submission = Submission(called.type, payload, **fields)
     plot = _Plot(called, submission, session, connection)
@@ -76,14 +75,6 @@ def crash_everywhere(
     return deaths
 
 
-def _check_no_loop_runs() -> None:
-    with suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise ConfigurationError(
-            "crash_everywhere plays every life in a loop of its own: call it in a plain `def` test"
-        )
-
-
 @dataclass(slots=True)
 class _Life:
     """What became of a job."""
@@ -94,6 +85,10 @@ class _Life:
     end: str = ""
     result: bytes | None = None
     submitted: frozenset[str] = frozenset()
+
+    def commit(self, _: Claim, calls: tuple[Call, ...]) -> None:
+        """Keep what a transaction has done."""
+        self.commits.append(tuple(call.name for call in calls))
 
     def told(self) -> str:
         """What must not depend on deaths."""
@@ -121,7 +116,7 @@ class _Plot:
 
     async def _played(self, life: _Life, dies_at: int | None, *, after: bool) -> None:
         fate = _Fate(life, dies_at, after=after)
-        recording = Recording(self.session, self.connection, life.commits)
+        recording = Recording(self.session, self.connection, life.commit)
         async with _Mortal(fate.followed(self.handler), fate, recording) as harness:
             fate.begun = True
             await harness.submit(self.submission)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 
     from processor.adapters.postgres.sessions import Sessions
+    from processor.ports.transactions import Claim
     from processor.testing.virtual_time import VirtualTimeLoop
 
 AWAY = ("do_connect", "checkout")
@@ -32,7 +33,7 @@ class NoDatabase:
     def __init__(self) -> None:
         self.missed: ConfigurationError | None = None
 
-    async def lend(self) -> Borrowed:
+    async def lend(self, _: Claim) -> Borrowed:
         """Raise what says how to mend it."""
         self.missed = ConfigurationError(
             "a handler asks for its transaction, and this harness has no database: make it with"
@@ -67,7 +68,7 @@ class OwnDatabase:
         for name, listener in self._listeners:
             event.remove(self._engine.sync_engine, name, listener)
 
-    async def lend(self) -> Borrowed:
+    async def lend(self, _: Claim) -> Borrowed:
         """Begin a transaction; raises what the database answers."""
         connection = await self._engine.connect()
         try:

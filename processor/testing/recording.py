@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from processor.testing.member import this_process
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Mapping
+
+    from processor.ports.transactions import Claim
 
     Make = Callable[[], object]
+    Keep = Callable[[Claim, "tuple[Call, ...]"], None]
+
+
+class Call(NamedTuple):
+    """One call of a handler on its session or connection."""
+
+    name: str
+    """For instance `connection.execute`."""
+    arguments: tuple[Any, ...]
+    named: Mapping[str, Any]
 
 
 class Nothing:
@@ -27,33 +40,33 @@ class _None:
 
 
 class Recording:
-    """Lends what is made for each transaction; `commits` are the calls of those that committed."""
+    """Lends what is made for each transaction; `keep` gets the calls of those that committed."""
 
-    def __init__(
-        self, session: Make | None, connection: Make | None, commits: list[tuple[str, ...]]
-    ) -> None:
+    def __init__(self, session: Make | None, connection: Make | None, keep: Keep) -> None:
         self._session = session or Nothing
         self._connection = connection or Nothing
-        self._commits = commits
+        self._keep = keep
 
-    async def lend(self) -> Recorded:
+    async def lend(self, claim: Claim) -> Recorded:
         """Begin a transaction."""
-        return Recorded(self._session, self._connection, self._commits)
+        return Recorded(self._session, self._connection, partial(self._keep, claim))
 
 
 class Recorded:
     """Implements `processor.adapters.memory.transactions.Beside`."""
 
-    def __init__(self, session: Make, connection: Make, commits: list[tuple[str, ...]]) -> None:
-        self._calls: list[str] = []
-        self._commits = commits
+    def __init__(
+        self, session: Make, connection: Make, keep: Callable[[tuple[Call, ...]], None]
+    ) -> None:
+        self._calls: list[Call] = []
+        self._keep = keep
         self._session = _Heard("session", session(), self._calls)
         self._connection = _Heard("connection", connection(), self._calls)
 
     @property
     def rolled_back(self) -> bool:
         """See `Beside`."""
-        return "session.rollback" in self._calls
+        return any(call.name == "session.rollback" for call in self._calls)
 
     def connection(self) -> Any:  # noqa: ANN401 - the port's own
         """See `Beside`."""
@@ -68,7 +81,7 @@ class Recorded:
 
     async def commit(self) -> None:
         """See `Beside`."""
-        self._commits.append(tuple(self._calls))
+        self._keep(tuple(self._calls))
 
     async def rollback(self) -> None:
         """See `Beside`."""
@@ -80,7 +93,7 @@ class Recorded:
 class _Heard:
     """Passes calls on and writes them down; one that is awaited is a call of a port too."""
 
-    def __init__(self, name: str, target: object, calls: list[str]) -> None:
+    def __init__(self, name: str, target: object, calls: list[Call]) -> None:
         self._name = name
         self._target = target
         self._calls = calls
@@ -91,9 +104,9 @@ class _Heard:
             return value
 
         def call(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on as they are
-            self._calls.append(f"{self._name}.{name}")
-            answer = value(*arguments, **named)
             called = f"{self._name}.{name}"
+            self._calls.append(Call(called, arguments, named))
+            answer = value(*arguments, **named)
             return _Answered(called, answer) if inspect.isawaitable(answer) else answer
 
         return call

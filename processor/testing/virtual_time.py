@@ -11,6 +11,7 @@ import asyncio
 import functools
 import selectors
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from structlog.testing import capture_logs
@@ -175,6 +176,15 @@ def loop_of_the_test() -> VirtualTimeLoop:
             " processor.testing.in_virtual_time"
         )
     return loop
+
+
+def check_no_loop_runs(caller: str) -> None:
+    """Raise `ConfigurationError` inside a coroutine: `caller` plays in loops of its own."""
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise ConfigurationError(
+            f"{caller} plays every life in a loop of its own: call it in a plain `def` test"
+        )
 
 
 def in_virtual_time(

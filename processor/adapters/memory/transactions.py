@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from processor.adapters.memory.database import READ_COMMITTED
 from processor.adapters.memory.step import Step, onward
@@ -12,11 +11,13 @@ from processor.domain.errors import TransactionMisused
 from processor.ports.ledger import Answer, Ending, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
     from processor.adapters.memory.database import MemoryDatabase
     from processor.ports.ledger import Entry
     from processor.ports.transactions import Claim
+
+    Lend = Callable[[Claim], Awaitable["Beside"]]
 
 
 class Beside(Protocol):
@@ -50,9 +51,6 @@ class Beside(Protocol):
     def abandon(self) -> None:
         """Its process is gone: nobody waits until it is undone."""
         ...
-
-
-Lend: TypeAlias = Callable[[], Awaitable[Beside]]
 
 
 class MemoryTransactions:
@@ -92,7 +90,7 @@ class MemoryTransactions:
         self._open[transaction] = None
         if self._lend is not None:
             try:
-                transaction.beside = await self._lend()
+                transaction.beside = await self._lend(claim)
             except BaseException:
                 transaction.undo()
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -61,10 +62,8 @@ class People:
         """Submit some by their numbers in the plan, until they are acknowledged."""
         now = timedelta(microseconds=self._cluster.clock.now())
         batch = {
-            number: Submission(
-                one.type,
-                self._payloads.get(one.type),
-                entity=one.entity,
+            number: replace(
+                one.draft or Submission(one.type, self._payloads.get(one.type), entity=one.entity),
                 priority=one.lane,
                 not_before=EPOCH + now + timedelta(seconds=one.delay) if one.delay else None,
                 id=self._cluster.an_id(),
@@ -74,11 +73,10 @@ class People:
         self._beside(partial(self._submit, batch), tries=None)
 
     def act(self, step: Step) -> None:
-        """Do what a step says to the job that it concerns; there may be none yet."""
-        if not self.acked:
+        """Do what a step says to the job that it concerns, unless it is not there yet."""
+        acked = self.acked.get(step.whom)
+        if acked is None:
             return
-        numbers = sorted(self.acked)
-        acked = self.acked[numbers[step.whom % len(numbers)]]
         job = acked.record.job
         match step.act:
             case Act.COPY:
@@ -172,9 +170,8 @@ class People:
 def _found(cluster: OperatedCluster, submission: Submission) -> Acked:
     """Where an acknowledged submission stands first."""
     entity, lane = submission.entity, submission.priority
-    assert entity is not None
     assert lane is not None
-    number = partition_of(entity, cluster.partitions)
+    number = partition_of(entity or str(submission.id), cluster.partitions)
     for record in cluster.topics.partitions[Place(TOPICS.lane(lane), number)].records:
         decoded = CODEC.decode_submission(record.value or b"")
         if decoded.job == submission.id:

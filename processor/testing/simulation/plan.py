@@ -8,12 +8,15 @@ leaving things out.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from processor.domain.priority import LANES, Priority
+
+if TYPE_CHECKING:
+    from processor.runtime.submission import Submission
 
 Some = TypeVar("Some")
 
@@ -89,6 +92,14 @@ class Submitted:
     lane: Priority
     delay: float = 0.0
     """Seconds until its not-before; 0 for none."""
+    draft: Submission | None = None
+    """What the rest is taken from, where somebody has said what is submitted."""
+
+    def __str__(self) -> str:
+        """What is submitted, for whom and where."""
+        whom = f" for {self.entity}" if self.entity else ""
+        delay = f", in {self.delay:.2f} s" if self.delay else ""
+        return f"{self.type}{whom}, lane {self.lane.name.lower()}{delay}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,7 @@ class Step:
     at: float
     act: Act
     whom: int = 0
-    """Which of the processes that live then, or which of the submissions, counted round."""
+    """Which of the processes that live then, counted round, or the number of the submission."""
     seconds: float = 0.0
     """How long it lasts; for a failover, how much is forgotten."""
     role: Role = Role.WORKER
@@ -112,7 +123,11 @@ class Step:
             who = f"another {self.role} " if self.act is Act.START else f"{self.role} {self.whom} "
         length = f" ({self.seconds:.2f} s)" if self.seconds else ""
         call = f", with its next {self.call}" if self.call else ""
-        return f"{self.at:8.3f} s  {who}{self.act}{length}{call}"
+        return f"{who}{self.act}{length}{call}"
+
+    def among(self, submissions: int) -> Step:
+        """The same; if it concerns a submission then one of these."""
+        return replace(self, whom=self.whom % submissions) if self.act in OF_A_JOB else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,25 +166,31 @@ class Plan:
 
     def __str__(self) -> str:
         """What was submitted and what happened, in the order of time."""
+        return self.told()
+
+    def told(self, more: Iterable[tuple[float, str]] = ()) -> str:
+        """The same; `more` has happened too, each so many seconds after the start."""
         lines = [
-            (one.at, f"{one.at:8.3f} s  job {number} is submitted: {one.type} for {one.entity},"
-             f" lane {one.lane.name.lower()}" + (f", in {one.delay:.2f} s" if one.delay else ""))
+            (one.at, f"job {number} is submitted: {one}")
             for number, one in enumerate(self.submissions)
             if one.type
-        ]  # fmt: skip
+        ]
         lines += [(one.at, str(one)) for one in self.steps]
         head = (
             f"seed {self.seed}, {self.partitions} partitions, at first {self.workers} workers"
             f" and {self.projectors} projectors"
         )
-        return "\n".join([head, *(line for _, line in sorted(lines))])
+        told = sorted([*lines, *more], key=lambda line: line[0])
+        return "\n".join([head, *(f"{at:8.3f} s  {line}" for at, line in told)])
 
 
 @dataclass(frozen=True, slots=True)
 class Chances:
     """Out of what a plan is drawn."""
 
-    types: Sequence[str]
+    types: Sequence[str] = ()
+    drafts: Sequence[Submission] = ()
+    """All are submitted, in their order and as they are, where there are some."""
     acts: Sequence[Act] = tuple(Act)
     roles: Sequence[Role] = (Role.WORKER, Role.WORKER, Role.WORKER, Role.PROJECTOR, Role.CLIENT)
     lanes: Sequence[Priority] = LANES
@@ -195,8 +216,10 @@ class Chances:
         """The plan of a seed, always the same."""
         chance = random.Random(seed)
         some = self._varied(chance) if self.varied else self
-        submissions = [some.a_submission(chance) for _ in range(chance.randint(*self.submissions))]
-        steps = [some.a_step(chance) for _ in range(chance.randint(*self.steps))]
+        submissions = some.some_submissions(chance)
+        steps = [
+            some.a_step(chance).among(len(submissions)) for _ in range(chance.randint(*self.steps))
+        ]
         return Plan(
             seed,
             tuple(sorted(submissions, key=lambda one: one.at)),
@@ -206,20 +229,43 @@ class Chances:
             partitions=chance.randint(*self.partitions),
         )
 
+    def _moment(self, chance: random.Random) -> float:
+        # Most at once, so that entities have lines; the rest while things go wrong.
+        return 0.0 if chance.random() < AT_ONCE else chance.uniform(0, self.seconds)
+
+    @staticmethod
+    def _delay(chance: random.Random) -> float:
+        return chance.uniform(0.1, 3.0) if chance.random() < LATER else 0.0
+
     def _varied(self, chance: random.Random) -> Chances:
         return replace(
             self,
-            types=_some(chance, self.types),
+            types=_some(chance, self.types) if self.types else (),
             acts=_some(chance, self.acts),
             lanes=_some(chance, self.lanes),
             entities=chance.randint(1, self.entities),
         )
 
+    def some_submissions(self, chance: random.Random) -> list[Submitted]:
+        """As many as chance wants, or those that are given."""
+        if not self.drafts:
+            return [self.a_submission(chance) for _ in range(chance.randint(*self.submissions))]
+        moments = sorted(self._moment(chance) for _ in self.drafts)
+        return [
+            Submitted(
+                at,
+                draft.type,
+                draft.entity or "",
+                Priority.NORMAL if draft.priority is None else draft.priority,
+                self._delay(chance),
+                draft,
+            )
+            for at, draft in zip(moments, self.drafts, strict=True)
+        ]
+
     def a_submission(self, chance: random.Random) -> Submitted:
         """Any one."""
-        # Most at once, so that entities have lines; the rest while things go wrong.
-        at = 0.0 if chance.random() < AT_ONCE else chance.uniform(0, self.seconds)
-        delay = chance.uniform(0.1, 3.0) if chance.random() < LATER else 0.0
+        at, delay = self._moment(chance), self._delay(chance)
         entity = f"entity-{chance.randrange(self.entities)}"
         return Submitted(at, chance.choice(self.types), entity, chance.choice(self.lanes), delay)
 

@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from processor.adapters.memory.database import REPEATABLE_READ
+from processor.domain.limits import RECORD_BYTES
 from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
 from processor.testing.operated import OperatedCluster
@@ -25,18 +26,18 @@ from processor.testing.simulation.invariants import violations
 from processor.testing.simulation.people import People
 from processor.testing.simulation.plan import OF_A_JOB, Act, Role
 from processor.testing.simulation.projecting import unprojected
+from processor.testing.simulation.telling import Line, lives
 from processor.testing.simulation.watching import Watch
 from processor.testing.virtual_time import play
 
 if TYPE_CHECKING:
+    from processor.adapters.memory.transactions import Lend
     from processor.runtime.handlers import Jobs
     from processor.testing.simulation.plan import Chances, Plan, Submitted
 
 LOOK_AHEAD: Final = 4
 """Jobs of a lane's partition in memory: few, so that entities spill."""
 SLOTS: Final = 4
-RECORD_BYTES: Final = 128 * 1024
-"""More than this the log does not take, so that a handler can easily return too much (H10)."""
 TIMES: Final = Times(session=3.0, drain=3.0, look=0.2)
 
 Effects = Callable[["OperatedCluster", "Plan"], Iterable[str]]
@@ -50,10 +51,12 @@ class Run:
     violations: list[str] = field(default_factory=list)
     calls: str = ""
     """A digest over every call of a port and its time."""
+    lives: list[Line] = field(default_factory=list)
+    """What came of the jobs, and when."""
 
     def __str__(self) -> str:
         """The violations, and what happened."""
-        return "\n".join([*self.violations, "", str(self.plan)])
+        return "\n".join([*self.violations, "", self.plan.told(self.lives)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,10 @@ class Simulation:
     """Seconds of a run's own time after the last thing that goes wrong: by then all has ended."""
     effects: Effects | None = None
     """Looks at what the handlers have written; says what is wrong."""
+    record_bytes: int = RECORD_BYTES
+    """More than this the log does not take."""
+    lend: Callable[[OperatedCluster], Lend] | None = None
+    """What begins the transactions that handlers ask for, where it is not the memory's own."""
 
     def run(self, plan: Plan) -> Run:
         """Let it happen."""
@@ -118,8 +125,10 @@ class Simulation:
             slots=SLOTS,
             look_ahead=LookAhead(jobs=LOOK_AHEAD),
             times=TIMES,
-            record_bytes=RECORD_BYTES,
+            record_bytes=self.record_bytes,
         )
+        if self.lend is not None:
+            cluster.lend = self.lend(cluster)
         cluster.database.default_isolation = REPEATABLE_READ  # the worst that an operator can set
         disturbing = Disturbing(cluster, plan.seed)
         people = People(cluster, self.payloads, disturbing.clients)
@@ -134,6 +143,7 @@ class Simulation:
         finally:
             for service in services:
                 service.cancel()
+            run.lives = lives(cluster, people.acked)
         run.calls = disturbing.calls
         run.violations += watch.seen
         run.violations += await violations(cluster, people, disturbing)

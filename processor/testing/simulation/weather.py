@@ -32,6 +32,8 @@ _DATABASE: Final = (
     "holds.",
     "transactions.",
     "transaction.",
+    "connection.",
+    "session.",
     "cancelling.",
     "operations.",
     "suspects.",
