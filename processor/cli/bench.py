@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,7 +47,7 @@ def bench(
     topics and a database of its own, gone afterwards.
     """
     from processor.cli.downloading import downloading
-    from processor.cli.running import run
+    from processor.cli.running import end_by_sigterm_too, run
 
     try:
         from processor.bench import asking, catalogue, ground, observed, question, showing
@@ -60,8 +59,7 @@ def bench(
     chosen = catalogue.chosen(names or ())
     manner = question.Manner(jobs, workers, repeat, profile)
     asked = asking.asked(chosen, manner, against, named=bool(names))
-    # A supervisor's SIGTERM ends everything in the same order as Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    end_by_sigterm_too()
     observed.observe()
     folder = Path(tempfile.mkdtemp(prefix="processor-bench-logs-"))
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +50,7 @@ def chaos(  # noqa: PLR0917 - each is an option
     from processor.chaos.running import settings_of, wreak
     from processor.chaos.wanted import Wanted, parse_faults, usual_faults
     from processor.cli.downloading import downloading
-    from processor.cli.running import run
+    from processor.cli.running import end_by_sigterm_too, run
 
     if measure:
         _measure(log or Path("processor-chaos-measured.jsonl"))
@@ -62,8 +61,7 @@ def chaos(  # noqa: PLR0917 - each is an option
     path = Path(f"processor-chaos-{seed}.jsonl") if log is None else log
     wanted = Wanted(seed, path, chosen, jobs, workers, minutes, kills, every, rate)
     console = Console()
-    # A supervisor's SIGTERM ends everything in the same order as Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    end_by_sigterm_too()
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False)

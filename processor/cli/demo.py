@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from typing import Annotated
 
@@ -29,7 +28,7 @@ def demo(
     the demo. Exits with 0 only if every aircraft agrees.
     """
     from processor.cli.downloading import downloading
-    from processor.cli.running import run
+    from processor.cli.running import end_by_sigterm_too, run
     from processor.demo.export import ALL
     from processor.demo.report import tell
     from processor.demo.running import demonstrate
@@ -40,8 +39,7 @@ def demo(
     began = time.monotonic()
     console = Console()
     wanted = Wanted(ALL if everything else min(flights, ALL), workers, kill)
-    # A supervisor's SIGTERM ends everything in the same order as Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    end_by_sigterm_too()
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False)

@@ -43,6 +43,20 @@ def run(work: Coroutine[Any, Any, T], *, quiet: bool = True) -> T:
         raise Unavailable(str(fault)) from fault
 
 
+def end_by_sigterm_too() -> None:
+    """Have a supervisor's SIGTERM end this command in the same order as Ctrl-C.
+
+    Also where Ctrl-C is ignored, as a script has it for what it puts into the background.
+    """
+
+    def end(*_: object) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, end)
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         from uvloop import new_event_loop

@@ -167,6 +167,21 @@ def test_a_signal_in_the_middle_ends_everything_it_started(
     assert "Traceback" not in running.said
 
 
+def test_sigterm_ends_everything_also_where_a_script_put_it_into_the_background(
+    stack: Stack,
+) -> None:
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited, as from `command &`
+    try:
+        with demo(stack, "--all") as running:
+            running.read_until("jobs/s")
+            running.process.terminate()
+            assert running.end() == 130, running.said
+            assert running.family() == []
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    assert "Traceback" not in running.said
+
+
 def test_its_processes_end_even_when_it_is_killed(stack: Stack) -> None:
     with demo(stack, "--all") as running:
         running.read_until("jobs/s")
