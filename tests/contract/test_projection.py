@@ -192,6 +192,22 @@ async def test_a_letter_is_the_same_in_whatever_order_its_facts_come(
     assert await tables.letters.open(LetterQuery()) == []
 
 
+async def test_many_rows_at_once_are_there_once_also_where_some_were_already(
+    tables: Tables,
+) -> None:
+    rows = [of_job(ROW, number) for number in range(1_600)]
+    positions = [*range(0, 1_600, 100)]
+    for first in (0, 500, 0, 600):
+        assert await tables.rows.write("history", [], Batch(history=rows[first : first + 1_000]))
+    for number in positions:
+        found = await tables.rows.of(JobId(UUID(int=number)))
+        assert found.history == [rows[number]]
+
+
+def of_job(row: HistoryRow, number: int) -> HistoryRow:
+    return row._replace(job=UUID(int=number).bytes)
+
+
 async def test_a_late_copy_of_a_death_opens_no_closed_letter(tables: Tables) -> None:
     letter = death(1)
     discard = closing(letter, Closing.DISCARDED)

@@ -7,7 +7,7 @@ bytes, big-endian. One packing for a row costs a quarter of what encoding its ni
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -20,7 +20,18 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     at_offset bigint, at timestamptz, ended_at timestamptz, body bytea
 ) ON COMMIT DELETE ROWS
 """
-"""The table whose columns these rows are."""
+"""A table for rows of which some may be in the history already."""
+COLUMNS: Final = (
+    "job",
+    "generation",
+    "timeline",
+    "upto",
+    "partition",
+    "at_offset",
+    "at",
+    "ended_at",
+    "body",
+)
 
 _BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END: Final = b"\xff\xff"
@@ -31,6 +42,18 @@ _PIECE: Final = 1_000
 """Rows that are handed over at a time."""
 _EPOCH: Final = 946_684_800_000_000
 """Microseconds from ours to PostgreSQL's, which is the year 2000."""
+
+
+async def copy_into(
+    connection: Any,  # noqa: ANN401 - asyncpg's
+    schema: str,
+    table: str,
+    rows: Sequence[HistoryRow],
+) -> None:
+    """Copy rows into a table that has the history's columns."""
+    await connection.copy_to_table(
+        table, schema_name=schema, columns=COLUMNS, source=copy_of(rows), format="binary"
+    )
 
 
 async def copy_of(rows: Sequence[HistoryRow]) -> AsyncIterator[bytes]:

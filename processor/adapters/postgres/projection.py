@@ -10,9 +10,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from asyncpg import UniqueViolationError
 from asyncpg.pgproto import pgproto
 
-from processor.adapters.postgres.copying import INCOMING, copy_of
+from processor.adapters.postgres.copying import INCOMING, copy_into
 from processor.ports.projection import (
     AsideRow,
     Batch,
@@ -77,6 +78,9 @@ SELECT * FROM pg_temp.incoming ON CONFLICT DO NOTHING
 """
 COPIED: Final = 1_000
 """From so many rows on a copy costs a fraction of the work that arrays cost."""
+WARY: Final = 50
+"""Copies that go by way of another table once one has met rows that are there already: where there
+is one there are more, and a copy that is refused has cost as much as one that is not."""
 LIVE: Final = """
 INSERT INTO jobs.live AS known (job, generation, runs, at, body)
 SELECT DISTINCT ON (job) job, generation, runs,
@@ -141,6 +145,7 @@ class PostgresProjections:
     def __init__(self, pool: Pool, schema: str = SCHEMA) -> None:
         self._pool = pool
         self._schema = schema
+        self._wary = 0
 
     async def begin(self, projection: str, starts: Mapping[Place, int]) -> Mapping[Place, int]:
         """See `Projections`."""
@@ -202,11 +207,7 @@ class PostgresProjections:
 
     async def _insert(self, connection: Any, batch: Batch) -> None:  # noqa: ANN401 - asyncpg's
         if len(batch.history) >= COPIED:
-            await connection.execute(INCOMING)
-            await connection.copy_to_table(
-                "incoming", schema_name="pg_temp", source=copy_of(batch.history), format="binary"
-            )
-            await connection.execute(self._of(ARRIVED))
+            await self._copy(connection, batch.history)
         elif batch.history:
             jobs, *rest = columns(batch.history)
             await connection.execute(self._of(HISTORY), [*map(pgproto.UUID, jobs)], *rest)
@@ -223,6 +224,20 @@ class PostgresProjections:
             await connection.execute(
                 self._of(RECOVERED), *columns(row[:3] for row in batch.recovered)
             )
+
+    async def _copy(self, connection: Any, rows: Sequence[HistoryRow]) -> None:  # noqa: ANN401
+        if not self._wary:
+            try:
+                async with connection.transaction():  # a savepoint
+                    await copy_into(connection, self._schema, "history", rows)
+            except UniqueViolationError:
+                self._wary = WARY
+            else:
+                return
+        self._wary -= 1
+        await connection.execute(INCOMING)
+        await copy_into(connection, "pg_temp", "incoming", rows)
+        await connection.execute(self._of(ARRIVED))
 
 
 async def _advance(connection: Any, projection: str, moves: Sequence[Move]) -> bool:  # noqa: ANN401
