@@ -43,6 +43,10 @@ STAND_BY_SECONDS: Final = 1.0
 STAND_BY_LOOKS: Final = 3
 """A projector that stands by takes over after so many looks that saw no checkpoint move."""
 PAUSE_SECONDS: Final = 1.0
+ENOUGH: Final = 1_000
+GATHERING: Final = 0.025
+"""Seconds between two transactions of fewer records than `ENOUGH`: one by one they cost most, and
+whoever asks for a status waits no longer than that. What comes after a rest waits for nothing."""
 LOOK_SECONDS: Final = 5.0
 """How long a checkpoint may stand elsewhere before its projector sees it."""
 
@@ -78,6 +82,7 @@ class Projector:
         self._starts: Mapping[Place, int] = {}
         """Where the log began when the reader was made."""
         self._look_at = 0.0
+        self._gather_until = 0.0
         self._stopping = asyncio.Event()
         self._leaving = AsyncExitStack()
         self._logger = structlog.get_logger().bind(projection=projection.name)
@@ -158,7 +163,10 @@ class Projector:
         """Move on by one batch; False where another projector did, or the database went back."""
         if self._clock.monotonic() >= self._look_at and not await self._look():
             return False
+        if (wait := self._gather_until - self._clock.monotonic()) > 0:
+            await self._rest(wait)
         fetched = await reader.fetch(FETCH_SECONDS, self._records)
+        began = self._clock.monotonic()
         held = {place: records for place, records in fetched.items() if records}
         if not held:
             return True
@@ -169,7 +177,9 @@ class Projector:
         if not await self._write(self.projection.fold(held), moves):
             return False
         self._positions.update((move.place, move.after) for move in moves)
-        self.projected += sum(map(len, held.values()))
+        records = sum(map(len, held.values()))
+        self._gather_until = began + GATHERING if records < ENOUGH else 0.0
+        self.projected += records
         return True
 
     async def _write(self, folded: Folded, moves: Sequence[Move]) -> bool:
