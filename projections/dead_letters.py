@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from processor.domain.dead_letter import DeadLetterFact, DeadLetterKind
+from processor.domain.ids import entity_key
 from processor.ports.codec import Undecodable
 from processor.ports.log import Place
 from processor.ports.projection import Closing, LetterRow
@@ -73,6 +74,10 @@ def letter_of(fact: DeadLetterFact, value: bytes, place: Place, offset: int) -> 
                 type=fact.type,
                 place=fact.place,
                 body=value,
+                release=fact.release,
+                entity_key=entity_key(fact.tenant, fact.entity),
+                lane=None if fact.lane is None else int(fact.lane),
+                offset=fact.offset,
             )
         case DeadLetterKind.REPLAYED:
             return row._replace(closed=Closing.REPLAYED)

@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from processor.domain.dead_letter import DeadLetterFact, died, discarded, replayed
-from processor.domain.events import Queued
-from processor.domain.ids import partition_of
+from processor.domain.events import Failed, Queued
+from processor.domain.ids import entity_key, partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.priority import LANES, Priority
 from processor.domain.status import Live, status_of
 from processor.ports.codec import Undecodable
 from processor.ports.log import Append, Place
-from processor.ports.projection import HistoryRow, LiveRow
+from processor.ports.projection import Batch, HistoryRow, LiveRow
 from projections.headings import Headings, LiveHeading
+from projections.overtaking import Overtakes
 from projections.projection import Folded, Read, aside
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from processor.ports.projection import HistoryRows
 
 NAME: Final = "history"
+COMPLETED: Final = "Completed"
 TELLS_OF_A_LETTER: Final = frozenset({"Failed", "Discarded"})
 
 
@@ -44,6 +46,7 @@ class HistoryProjection:
         self._partitions = partitions
         self._codec = codec
         self._headings = Headings(codec)
+        self._overtakes = Overtakes(codec)
         self._lanes = {topics.lane(lane): lane for lane in LANES}
 
     @property
@@ -57,7 +60,7 @@ class HistoryProjection:
 
     def fold(self, fetched: Mapping[Place, Sequence[Read]]) -> Folded:
         """Rows, and facts about dead letters."""
-        folded = Folded()
+        folded = Folded(Batch(passed=self._overtakes.of))
         for place, records in fetched.items():
             lane = self._lanes.get(place.topic)
             if lane is None:
@@ -87,6 +90,7 @@ class HistoryProjection:
         partition = place.partition
         heading = self._headings.of_journal
         add = folded.batch.history.append
+        completed = folded.batch.completed.append
         for record in records:
             value = record.value or b""
             try:
@@ -95,7 +99,9 @@ class HistoryProjection:
                     folded.batch.live.append(LiveRow(*head, value))
                     continue
                 job, generation, timeline, upto, happened, end = head
-                if end in TELLS_OF_A_LETTER:
+                if end == COMPLETED:
+                    completed((value, happened))
+                elif end in TELLS_OF_A_LETTER:
                     self._tell_of(value, folded)
             except Undecodable:
                 folded.batch.aside.append(aside(place, record))
@@ -111,6 +117,10 @@ class HistoryProjection:
         outcome = self._codec.decode_journal(value)
         if isinstance(outcome, Outcome):
             topic = self._topics.lane(outcome.lane)
+            end = outcome.end
+            if isinstance(end, Failed) and outcome.entity != str(outcome.job):
+                key = entity_key(outcome.tenant, outcome.entity)
+                folded.batch.died.append((key, end.at))
             self._tell(died(outcome, self._submission_of(outcome), topic), folded)
             self._tell(discarded(outcome), folded)
 

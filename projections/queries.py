@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from processor.domain.errors import DeadLetterNotFound
+from processor.domain.selection import EVERY, Selection
 from processor.ports.codec import Undecodable
 from processor.ports.projection import LetterQuery
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from processor.domain.dead_letter import DeadLetterFact
     from processor.ports.codec import Codec
-    from processor.ports.projection import Closing, LetterGroup, LetterRow, LetterRows
+    from processor.ports.projection import Chosen, Closing, LetterGroup, LetterRow, LetterRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,36 @@ class DeadLetters:
         return letter
 
     async def open(
-        self, *, type: str | None = None, place: str | None = None, tenant: str | None = None
+        self,
+        selection: Selection = EVERY,
+        *,
+        type: str | None = None,
+        place: str | None = None,
+        tenant: str | None = None,
     ) -> AsyncIterator[DeadLetter]:
-        """Every open letter of a type, an error's place, a tenant, in the order of death."""
-        query = LetterQuery(type, place, tenant)
-        while rows := await self._rows.open(query):
+        """Every letter of a selection, or of a type, an error's place, a tenant.
+
+        In the order of death. Only a selection of discarded letters has any that are not open.
+        """
+        chosen = replace(
+            selection,
+            type=type or selection.type,
+            place=place or selection.place,
+            tenant=tenant or selection.tenant,
+        )
+        query = LetterQuery(chosen)
+        while rows := await self._rows.chosen(query):
             for letter in self._readable(rows):
                 yield letter
             query = query._replace(after=rows[-1])
 
-    async def groups(self) -> list[LetterGroup]:
-        """Open letters counted by type and place, the largest group first."""
-        return await self._rows.groups()
+    async def groups(self, selection: Selection = EVERY) -> list[LetterGroup]:
+        """What a selection chooses by type, place and release, the largest group first."""
+        return await self._rows.groups(selection)
+
+    async def count(self, selection: Selection = EVERY) -> Chosen:
+        """How many letters a selection chooses, of how many entities."""
+        return await self._rows.size(selection)
 
     def _readable(self, rows: Sequence[LetterRow]) -> list[DeadLetter]:
         return [letter for row in rows if (letter := self._read(row)) is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
@@ -15,67 +15,40 @@ from processor.adapters.postgres.dead_letters import PostgresLetters
 from processor.adapters.postgres.holds import PostgresHolds
 from processor.adapters.postgres.ledger import PostgresLedger
 from processor.adapters.postgres.operations import PostgresOperations
+from processor.adapters.postgres.plan_runs import PostgresPlanRuns
+from processor.adapters.postgres.plans import PostgresPlans
+from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.telling import told
 from processor.adapters.postgres.waiting_room import PostgresWaitingRoom
 from processor.bootstrap.asking import asker_over, client_pool
 from processor.bootstrap.topics import check_topics
-from processor.runtime import operating
 from processor.runtime.acknowledged import Acknowledged
-from processor.runtime.operating import Desk
+from processor.runtime.desk import Desk
+from processor.runtime.operating import Operator
+from processor.runtime.plan_runner import PlanRunner
+from processor.runtime.plans import Plans
 from projections.queries import DeadLetters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from uuid import UUID
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-    from processor.adapters.postgres.pool import Pool
-    from processor.domain.ids import JobId
-    from processor.domain.priority import Priority
     from processor.ports.codec import Codec
     from processor.ports.holds import Holds
     from processor.ports.log import Log
-    from processor.runtime.asking import Asker
-    from processor.runtime.cancelling import Cancellation
-    from processor.runtime.operating import Operated
+    from processor.ports.operations import AuditQuery, Operation
     from processor.settings import Settings
 
+    Audit = Callable[[AuditQuery], Awaitable[list[Operation]]]
 
-class Operator(operating.Operator):
-    """An operator whose every failure is one clear line."""
-
-    def __init__(self, desk: Desk, asker: Asker, url: str) -> None:
-        super().__init__(desk, asker)
-        self._url = url
-
-    async def cancel(self, job: JobId, by: str, because: str) -> Cancellation:
-        """See `processor.runtime.operating.Operator`."""
-        with told(self._url):
-            return await super().cancel(job, by, because)
-
-    async def replay(
-        self, dead_letter: UUID, by: str, because: str, priority: Priority | None = None
-    ) -> Operated:
-        """See `processor.runtime.operating.Operator`."""
-        with told(self._url):
-            return await super().replay(dead_letter, by, because, priority)
-
-    async def discard(self, dead_letter: UUID, by: str, because: str) -> Operated:
-        """See `processor.runtime.operating.Operator`."""
-        with told(self._url):
-            return await super().discard(dead_letter, by, because)
+PLANNING_CONNECTIONS: Final = 2
 
 
-def operator_over(
-    settings: Settings,
-    pool: Pool,
-    log: Log,
-    codec: Codec,
-    asker: Asker,
-    acknowledged: Acknowledged,
-) -> Operator:
-    """An operator on a client's own connections."""
-    lineage = pool.lineage
-    desk = Desk(
+def desk_over(
+    settings: Settings, pool: Pool, log: Log, codec: Codec, acknowledged: Acknowledged
+) -> Desk:
+    """What operating works with on these connections; every failure is one clear line."""
+    url, lineage = settings.need_database(), pool.lineage
+    return Desk(
         log,
         codec,
         SystemClock(),
@@ -87,9 +60,16 @@ def operator_over(
         PostgresLedger(pool),
         PostgresWaitingRoom(pool),
         PostgresCancelling(pool),
+        PostgresHolds(pool),
         timeline=lambda: lineage.timeline,
+        telling=lambda: told(url),
     )
-    return Operator(desk, asker, settings.need_database())
+
+
+def plans_over(desk: Desk, pool: Pool) -> Plans:
+    """Plans on the same connections."""
+    rows = PostgresPlans(pool)
+    return Plans(desk, rows, PlanRunner(desk, rows, PostgresPlanRuns(pool)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +78,7 @@ class Operations:
 
     operator: Operator
     letters: DeadLetters
+    plans: Plans
 
 
 @asynccontextmanager
@@ -111,9 +92,10 @@ async def operating_on(settings: Settings) -> AsyncIterator[Operations]:
         await check_topics(settings)
         log = await held.enter_async_context(KafkaLog(kafka))
         asker = asker_over(settings, pool, codec, acknowledged)
-        operator = operator_over(settings, pool, log, codec, asker, acknowledged)
+        desk = desk_over(settings, pool, log, codec, acknowledged)
+        letters = DeadLetters(PostgresLetters(pool), codec)
         with told(url):
-            yield Operations(operator, DeadLetters(PostgresLetters(pool), codec))
+            yield Operations(Operator(desk, asker), letters, plans_over(desk, pool))
 
 
 @asynccontextmanager
@@ -135,3 +117,23 @@ async def holding(settings: Settings) -> AsyncIterator[Holds]:
         pool = client_pool(url, held)
         with told(url):
             yield PostgresHolds(pool)
+
+
+@asynccontextmanager
+async def auditing(settings: Settings) -> AsyncIterator[Audit]:
+    """One who looks who did what: no broker is needed."""
+    url = settings.need_database()
+    async with AsyncExitStack() as held:
+        pool = client_pool(url, held)
+        with told(url):
+            yield PostgresOperations(pool).told
+
+
+def plan_chore(
+    settings: Settings, codec: Codec, log: Log, held: AsyncExitStack
+) -> Callable[[], Coroutine[None, None, None]]:
+    """What a worker does beside its jobs: it runs plans that nobody runs."""
+    pool = Pool(settings.need_database(), PLANNING_CONNECTIONS, name="job-plans", settings=SERVICE)
+    held.push_async_exit(pool.__aexit__)
+    desk = desk_over(settings, pool, log, codec, Acknowledged())
+    return PlanRunner(desk, PostgresPlans(pool), PostgresPlanRuns(pool)).run_free

@@ -14,11 +14,12 @@ from processor.adapters.kafka.event_bus import KafkaEventBus
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.postgres.dead_letters import PostgresLetters
 from processor.bootstrap.asking import asker_over, client_pool, explainer_over
-from processor.bootstrap.operating import operator_over
+from processor.bootstrap.operating import desk_over, plans_over
 from processor.bootstrap.topics import check_topics
 from processor.domain.errors import ConfigurationError
 from processor.runtime import client
 from processor.runtime.acknowledged import Acknowledged
+from processor.runtime.operating import Operator
 from processor.runtime.submitting import Submitter
 from processor.settings import Settings
 from projections.queries import DeadLetters
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from processor.ports.event_bus import EventBus
     from processor.runtime.asking import Asker
     from processor.runtime.explaining import Explainer
-    from processor.runtime.operating import Operator
+    from processor.runtime.plans import Plans
 
 
 class Client(client.Client):
@@ -55,10 +56,12 @@ class Client(client.Client):
         operator: Operator | None = None,
         letters: DeadLetters | None = None,
         explainer: Explainer | None = None,
+        plans: Plans | None = None,
     ) -> None:
         super().__init__(submitter, asker, events, operator)
         self._letters = letters
         self._explainer = explainer
+        self._plans = plans
 
     async def explain(self, job_id: JobId) -> Explanation:
         """Why a job does not run: the one thing that keeps it, as a sentence and in its parts.
@@ -77,6 +80,13 @@ class Client(client.Client):
         if self._letters is None:
             raise ConfigurationError("JOBS_DATABASE is not set: dead letters are in the database")
         return self._letters
+
+    @property
+    def plans(self) -> Plans:
+        """Plans over many dead letters: made, looked at, stopped, resumed and run."""
+        if self._plans is None:
+            raise ConfigurationError("JOBS_DATABASE is not set: plans are in the database")
+        return self._plans
 
 
 @asynccontextmanager
@@ -108,7 +118,8 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Client]:
             return
         pool = client_pool(settings.database, held)
         asker = asker_over(settings, pool, codec, acknowledged)
-        operator = operator_over(settings, pool, log, codec, asker, acknowledged)
+        desk = desk_over(settings, pool, log, codec, acknowledged)
         explainer = explainer_over(settings, pool, codec, asker)
         letters = DeadLetters(PostgresLetters(pool), codec)
-        yield Client(submitter, asker, events, operator, letters, explainer)
+        plans = plans_over(desk, pool)
+        yield Client(submitter, asker, events, Operator(desk, asker), letters, explainer, plans)

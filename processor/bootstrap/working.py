@@ -32,6 +32,7 @@ from processor.adapters.postgres.wakes import PostgresWakes
 from processor.adapters.postgres.workers import PostgresWorkers
 from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
+from processor.bootstrap.operating import plan_chore
 from processor.bootstrap.tidying import janitor
 from processor.bootstrap.topics import check_topics
 from processor.ports.log import Place
@@ -147,10 +148,11 @@ async def _made(
     )
     maker = SessionMaker(sessions)
     made: list[WorkerRuntime] = []
+    log = await held.enter_async_context(KafkaLog(kafka))
     world = World(
         clock=SystemClock(),
         codec=codec,
-        log=await held.enter_async_context(KafkaLog(kafka)),
+        log=log,
         readers=[
             await held.enter_async_context(
                 KafkaReader(kafka, [Place(lane, one) for one in range(settings.partitions)])
@@ -174,7 +176,10 @@ async def _made(
         on_replaced=lineage.on_change,
         metrics=MetricsService(f"worker {worker}", record_all=record_all),
         tracing=Tracing(group=_group(settings)),
-        chores=[janitor(settings, SystemClock(), held).run],
+        chores=[
+            janitor(settings, SystemClock(), held).run,
+            plan_chore(settings, codec, log, held),
+        ],
     )
     manner = Manner(
         settings.topics,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from processor.bootstrap.operating import Operations
     from processor.domain.priority import Priority
-    from processor.runtime.operating import Operated
+    from processor.runtime.letters import Operated
     from processor.settings import Settings
     from projections.queries import DeadLetter, DeadLetters
 

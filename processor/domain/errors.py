@@ -10,6 +10,7 @@ ProcessorError
 │     TransactionMisused: by us
 ├─ IllegalTransition      decide() refused: a bug or a duplicate, never swallowed
 ├─ JobNotFound, DeadLetterNotFound, AlreadyFinished, JobNotComplete
+├─ PlanNotFound, PlanRefused
 ├─ Unavailable            the broker or the database does not answer
 └─ ConfigurationError     before anything starts
 """
@@ -101,6 +102,18 @@ class JobNotFound(ProcessorError):  # noqa: N818 - the design's name
 
 class DeadLetterNotFound(ProcessorError):  # noqa: N818 - the design's name
     """No dead letter has this id."""
+
+
+class PlanNotFound(ProcessorError):  # noqa: N818 - reads as a sentence
+    """No plan has this number."""
+
+
+class PlanRefused(ProcessorError):  # noqa: N818 - reads as a sentence
+    """A plan was not made: it would not be what was meant. `found` letters are chosen."""
+
+    def __init__(self, message: str, found: int) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 class AlreadyFinished(ProcessorError):  # noqa: N818 - the design's name

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from processor.domain.selection import EVERY, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from uuid import UUID
 
     from processor.domain.ids import JobId
@@ -85,6 +87,12 @@ class LetterRow(NamedTuple):
     """The lowest offset of its facts in that partition of the dead-letter topic."""
     last_fact: int = 0
     """The highest."""
+    release: str | None = None
+    """Of the worker that ran it last."""
+    entity_key: int | None = None
+    lane: int | None = None
+    """With `offset` the record that died: its order within its entity."""
+    offset: int | None = None
 
 
 class Move(NamedTuple):
@@ -93,6 +101,14 @@ class Move(NamedTuple):
     place: Place
     before: int
     after: int
+
+
+Passed = tuple[int, int]
+"""An entity's key, and when one of its jobs died or completed."""
+
+
+def _nobody(_completed: list[tuple[bytes, int]]) -> list[Passed]:
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +121,14 @@ class Batch:
     aside: list[AsideRow] = field(default_factory=list)
     recovered: list[AsideRow] = field(default_factory=list)
     """Rows no longer to be kept aside, since this batch holds what they became."""
+    died: list[Passed] = field(default_factory=list)
+    """Entities of which a job died."""
+    completed: list[tuple[bytes, int]] = field(default_factory=list)
+    """Outcomes of jobs that completed, and when."""
+    passed: Callable[[list[tuple[bytes, int]]], list[Passed]] = field(
+        default=_nobody, compare=False
+    )
+    """Whose entities they are of; asked only where anybody waits to know."""
 
 
 class Projections(Protocol):
@@ -147,11 +171,9 @@ class HistoryRows(Protocol):
 
 
 class LetterQuery(NamedTuple):
-    """Which open dead letters to list."""
+    """Which dead letters to list."""
 
-    type: str | None = None
-    place: str | None = None
-    tenant: str | None = None
+    selection: Selection = EVERY
     after: LetterRow | None = None
     """The last row of the page before."""
     limit: int = 100
@@ -165,6 +187,23 @@ class LetterGroup(NamedTuple):
     letters: int
     first_at: int
     last_at: int
+    release: str = ""
+    """Of the workers that ran them last; empty where that is not known."""
+    tenants: tuple[str, ...] = ()
+    """The first of them by name, at most `TENANTS_TOLD`."""
+    tenant_count: int = 0
+    overtaken: int = 0
+    """Letters whose entity has completed another job since."""
+
+
+TENANTS_TOLD: Final = 10
+
+
+class Chosen(NamedTuple):
+    """How much a selection has chosen."""
+
+    letters: int
+    entities: int
 
 
 class LetterRows(Protocol):
@@ -174,14 +213,14 @@ class LetterRows(Protocol):
         """One letter, open or closed."""
         ...
 
-    async def open(self, query: LetterQuery) -> list[LetterRow]:
-        """Open letters in the order of death, a page at a time."""
+    async def chosen(self, query: LetterQuery) -> list[LetterRow]:
+        """The letters that a selection chooses, in the order of death, a page at a time."""
         ...
 
-    async def size(self) -> int:
-        """How many letters are open."""
+    async def size(self, selection: Selection = EVERY) -> Chosen:
+        """How many a selection chooses; of all that are open where it says nothing."""
         ...
 
-    async def groups(self) -> list[LetterGroup]:
-        """Open letters by type and place, the largest group first."""
+    async def groups(self, selection: Selection = EVERY) -> list[LetterGroup]:
+        """What it chooses by type, place and release, the largest group first."""
         ...

@@ -15,6 +15,7 @@ from processor.domain.outcome import Outcome, shorten
 from processor.domain.submission import SubmissionRecord
 from processor.ports.codec import Undecodable
 from processor.ports.ledger import Ending, Entry
+from processor.ports.operations import Note, OperationKind
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.outcomes import OLDER_ERROR_BYTES
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from processor.ports.codec import Codec
     from processor.ports.waiting_room import Wait, Waiting
     from processor.runtime.asking import Asker
-    from processor.runtime.operating import Desk
+    from processor.runtime.desk import Desk
 
 _STATES: Final = {
     WaitingState.QUEUED: State.QUEUED,
@@ -74,6 +75,10 @@ async def cancel(desk: Desk, asker: Asker, job: JobId, by: str, because: str) ->
     seen = await _see(desk, asker, job)
     if seen.state in ENDED:
         return Cancellation(job, seen.outcome.generation, seen.state, seen.state)
+    generation = seen.outcome.generation
+    await desk.operations.note(
+        Note(OperationKind.CANCEL, by, because, job=job, generation=generation)
+    )
     cancelled = Cancelled(desk.clock.now(), by, because)
     outcome = replace(
         seen.outcome,

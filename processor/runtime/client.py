@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 from processor.domain.errors import ConfigurationError, InvalidSubmission, SubmitError
 from processor.domain.priority import Priority
+from processor.ports.operations import AuditQuery
 from processor.runtime.checking import check, chunks_of
 from processor.runtime.submission import Submission, new_id
 from processor.runtime.submitting import Terms
@@ -21,14 +22,19 @@ if TYPE_CHECKING:
     from processor.domain.ids import JobId
     from processor.domain.status import JobStatus
     from processor.ports.event_bus import EventBus
+    from processor.ports.holds import Hold, HoldKind
+    from processor.ports.operations import Operation
     from processor.runtime.asking import Asker
     from processor.runtime.cancelling import Cancellation
     from processor.runtime.checking import Chunk, Submissions
+    from processor.runtime.handlers import Jobs
+    from processor.runtime.letters import Operated
     from processor.runtime.operating import Operator
     from processor.runtime.submitting import Submitter
 
 SUBMIT_TIMEOUT: Final = 10.0
 RESULT_TIMEOUT: Final = 10.0
+AUDIT: Final = AuditQuery()
 AT_ONCE: Final = 2
 """Chunks under way: one is acknowledged while the next is encoded."""
 
@@ -141,6 +147,47 @@ class Client:
         replayed.
         """
         return (await self._operating().discard(dead_letter_id, by, because)).job
+
+    async def edit(
+        self,
+        dead_letter_id: UUID,
+        payload: object,
+        *,
+        by: str = "",
+        because: str = "",
+        priority: Priority | None = None,
+        jobs: Jobs | None = None,
+    ) -> Operated:
+        """Replay it with another payload; the generation that died keeps its own.
+
+        With `jobs` the payload must fit the model of their handler for the type: else `ParseError`.
+        Raises as `replay` does, `InvalidSubmission` for what cannot be submitted or is what died,
+        `AlreadyFinished` where the letter was replayed before in another way.
+        """
+        return await self._operating().edit(
+            dead_letter_id, payload, by, because, priority=priority, jobs=jobs
+        )
+
+    async def hold(
+        self, kind: HoldKind, value: str, *, by: str, because: str, until: int | None = None
+    ) -> Hold:
+        """Keep a type, an entity, a tenant or a lane from running; the first hold stands.
+
+        `until` in microseconds since the epoch; None: until somebody releases it.
+        """
+        return await self._operating().hold(kind, value, by, because, until)
+
+    async def release(self, kind: HoldKind, value: str, *, by: str, because: str) -> bool:
+        """Let it go on; False where no hold of it was open."""
+        return await self._operating().release(kind, value, by, because)
+
+    async def holds(self) -> list[Hold]:
+        """Every open hold, the oldest first."""
+        return await self._operating().holds()
+
+    async def audit(self, query: AuditQuery = AUDIT) -> list[Operation]:
+        """Who did what, when and why, the newest first."""
+        return await self._operating().audit(query)
 
     @property
     def events(self) -> EventBus:

@@ -41,7 +41,7 @@ class DeadLetterCount:
         while True:
             if self._wanted:
                 try:
-                    self._size = await self._letters.size()
+                    self._size = (await self._letters.size()).letters
                 except Fault as fault:
                     log.info("the dead letters are not counted just now", because=str(fault))
             await self._clock.sleep(LOOK_SECONDS)

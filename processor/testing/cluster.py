@@ -178,6 +178,15 @@ class MemoryCluster:
         """The offset that a lane's next record will have."""
         return self.topics.partitions[Place(TOPICS.lane(lane), partition)].end
 
+    def records(self) -> list[SubmissionRecord]:
+        """What stands in the lanes, partition by partition."""
+        return [
+            CODEC.decode_submission(record.value or b"")
+            for lane in LANES
+            for number in range(self.partitions)
+            for record in self.topics.partitions[Place(TOPICS.lane(lane), number)].records
+        ]
+
     def published(self) -> list[bytes]:
         """The journal's records, partition by partition."""
         return [

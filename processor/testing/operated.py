@@ -12,6 +12,7 @@ from processor.adapters.memory.holds import MemoryHolds
 from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.log import MemoryLog
 from processor.adapters.memory.operations import MemoryOperations
+from processor.adapters.memory.plans import MemoryPlans
 from processor.adapters.memory.projection import MemoryProjections
 from processor.adapters.memory.step import onward
 from processor.adapters.memory.waiting_room import MemoryWaitingRoom
@@ -23,8 +24,11 @@ from processor.ports.log import Place
 from processor.ports.projection import Move
 from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.asking import Asker, places_of
+from processor.runtime.desk import Desk
 from processor.runtime.handlers import Jobs
-from processor.runtime.operating import Desk, Operator
+from processor.runtime.operating import Operator
+from processor.runtime.plan_runner import PORTION, PlanRunner
+from processor.runtime.plans import Plans
 from processor.runtime.submitting import Submitter
 from processor.runtime.waiting_for import Reasons
 from processor.testing.cluster import MemoryCluster
@@ -52,12 +56,18 @@ class OperatedCluster(MemoryCluster):
         asker = Asker(self.history, acknowledged, self._ends, self.clock)
         return Operator(self._desk(hook, acknowledged), asker)
 
+    def a_plan_runner(self, hook: Hook = onward, *, portion: int = PORTION) -> PlanRunner:
+        """One who runs plans, from a process of his own."""
+        plans = MemoryPlans(self.database, self.projections, step=hook)
+        return PlanRunner(self._desk(hook, Acknowledged()), plans, plans, portion=portion)
+
     def a_client(self, hook: Hook = onward) -> Client:
         """One who submits, asks, operates and subscribes, from a process of his own."""
         acknowledged = Acknowledged()
         kinds = EventKinds(TOPICS, self.partitions, self.codec)
         desk = self._desk(hook, acknowledged)
         holds = MemoryHolds(self.database, step=hook)
+        plans = MemoryPlans(self.database, self.projections, step=hook)
         why = Reasons(desk.rows, holds).of
         asker = Asker(self.history, acknowledged, self._ends, self.clock, why=why)
         return Client(
@@ -74,6 +84,7 @@ class OperatedCluster(MemoryCluster):
             MemoryEventBus(self.groups, kinds, desk.log),
             Operator(desk, asker),
             DeadLetters(self.projections, self.codec),
+            plans=Plans(desk, plans, PlanRunner(desk, plans, plans)),
         )
 
     def _desk(self, hook: Hook, acknowledged: Acknowledged) -> Desk:
@@ -90,6 +101,7 @@ class OperatedCluster(MemoryCluster):
             MemoryLedger(database, step=hook),
             MemoryWaitingRoom(database, step=hook),
             MemoryCancelling(database, step=hook),
+            MemoryHolds(database, step=hook),
             timeline=lambda: self.timeline,
             metrics=self.metrics("operator"),
             tracing=self.tracing,

@@ -52,7 +52,7 @@ async def test_who_comes_at_once_or_again_finds_it_done(empty: str) -> None:
     await migrate(empty)
     connection = await asyncpg.connect(empty)
     assert await connection.fetchval("SELECT count(*) FROM jobs.migration") == 1
-    assert await connection.fetchval(COUNTED) == 15
+    assert await connection.fetchval(COUNTED) == 18
     await assert_migrated(connection)
     await connection.close()
 
@@ -83,7 +83,7 @@ async def test_a_database_without_tables_or_with_older_ones_says_what_to_do(
     await connection.close()
     connection = await asyncpg.connect(database)
     await connection.execute("UPDATE jobs.migration SET version_num = '0000'")
-    with pytest.raises(ConfigurationError, match="version 0000, this release needs 0002: run"):
+    with pytest.raises(ConfigurationError, match="version 0000, this release needs 0003: run"):
         await assert_migrated(connection)
     await connection.close()
 

@@ -16,6 +16,7 @@ from processor.adapters.postgres.dead_letters import PostgresLetters
 from processor.adapters.postgres.pool import Pool
 from processor.adapters.postgres.projection import PostgresProjections
 from processor.domain.ids import JobId, dead_letter_id
+from processor.domain.selection import Selection
 from processor.ports.log import Place
 from processor.ports.projection import (
     AsideRow,
@@ -189,7 +190,7 @@ async def test_a_letter_is_the_same_in_whatever_order_its_facts_come(
     for number in order:
         await tables.rows.write("letters", [], Batch(letters=[facts[number]]))
     assert await tables.letters.by_id(letter.id) == letter._replace(closed=Closing.REPLAYED)
-    assert await tables.letters.open(LetterQuery()) == []
+    assert await tables.letters.chosen(LetterQuery()) == []
 
 
 async def test_many_rows_at_once_are_there_once_also_where_some_were_already(
@@ -223,8 +224,8 @@ async def test_a_letter_whose_death_is_not_known_is_not_open(tables: Tables) -> 
     found = await tables.letters.by_id(letter.id)
     assert found is not None
     assert (found.body, found.closed) == (None, Closing.REPLAYED)
-    assert await tables.letters.open(LetterQuery()) == []
-    assert await tables.letters.size() == 0
+    assert await tables.letters.chosen(LetterQuery()) == []
+    assert await tables.letters.size() == (0, 0)
 
 
 async def test_open_letters_are_listed_in_the_order_of_death_by_the_page(
@@ -235,15 +236,15 @@ async def test_open_letters_are_listed_in_the_order_of_death_by_the_page(
     batch = Batch(letters=[*reversed(letters), other, closing(letters[1], Closing.DISCARDED)])
     await tables.rows.write("letters", [], batch)
     del letters[1]
-    page = await tables.letters.open(LetterQuery(limit=3))
+    page = await tables.letters.chosen(LetterQuery(limit=3))
     assert page == letters[:3]
-    rest = await tables.letters.open(LetterQuery(after=page[-1], limit=3))
+    rest = await tables.letters.chosen(LetterQuery(after=page[-1], limit=3))
     assert rest == [letters[3], other]
-    landed = LetterQuery("flight.landed", "app:landed:12", "acme")
-    assert await tables.letters.open(landed) == letters
-    assert await tables.letters.size() == len([*letters, other])
-    assert await tables.letters.open(LetterQuery("flight.left")) == [other]
-    assert await tables.letters.open(LetterQuery(place="elsewhere")) == []
+    landed = LetterQuery(Selection(type="flight.landed", place="app:landed:12", tenant="acme"))
+    assert await tables.letters.chosen(landed) == letters
+    assert await tables.letters.size() == (5, 5)
+    assert await tables.letters.chosen(LetterQuery(Selection(type="flight.left"))) == [other]
+    assert await tables.letters.chosen(LetterQuery(Selection(place="elsewhere"))) == []
     assert await tables.letters.by_id(UUID(int=1)) is None
 
 
@@ -251,10 +252,54 @@ async def test_letters_are_grouped_by_type_and_place_the_largest_first(tables: T
     letters = [death(1, "b"), death(2, "a"), death(3, "a", "x"), death(4, "a", "x")]
     await tables.rows.write("letters", [], Batch(letters=letters))
     assert await tables.letters.groups() == [
-        LetterGroup("a", "x", 2, NOW + 3, NOW + 4),
-        LetterGroup("a", "app:landed:12", 1, NOW + 2, NOW + 2),
-        LetterGroup("b", "app:landed:12", 1, NOW + 1, NOW + 1),
+        LetterGroup("a", "x", 2, NOW + 3, NOW + 4, "", ("acme",), 1),
+        LetterGroup("a", "app:landed:12", 1, NOW + 2, NOW + 2, "", ("acme",), 1),
+        LetterGroup("b", "app:landed:12", 1, NOW + 1, NOW + 1, "", ("acme",), 1),
     ]
+
+
+async def test_groups_tell_releases_tenants_and_which_letters_were_overtaken(
+    tables: Tables,
+) -> None:
+    letters = [
+        death(number)._replace(
+            release=f"r{number % 2}", tenant=f"t{number:02}", entity_key=number // 2, lane=2
+        )
+        for number in range(30)
+    ]
+    await tables.rows.write("letters", [], Batch(letters=letters))
+    batch = Batch(
+        died=[(3, NOW + 7), (3, NOW + 6), (4, NOW + 8), (5, NOW + 11)],
+        completed=[(b"any", 0)],
+        passed=lambda _: [(3, NOW + 7), (4, NOW + 9), (5, NOW + 40), (6, NOW + 50)],
+    )
+    await tables.rows.write("history", [], batch)
+    even, odd = await tables.letters.groups()
+    assert (even.release, even.letters, even.tenant_count) == ("r0", 15, 15)
+    assert even.tenants == tuple(f"t{number:02}" for number in range(0, 20, 2))
+    assert (even.overtaken, odd.overtaken) == (2, 1)  # those of entities 4 and 5
+    overtaken = Selection(overtaken=True)
+    found = await tables.letters.chosen(LetterQuery(overtaken))
+    assert found == [letters[8], letters[10], letters[11]]
+    assert await tables.letters.size(overtaken) == (3, 2)
+    assert await tables.letters.size(Selection(overtaken=False)) == (27, 14)
+    (group,) = await tables.letters.groups(Selection(release="r1", died_after=NOW + 20))
+    assert (group.letters, group.first_at) == (5, NOW + 21)
+
+
+async def test_a_selection_chooses_by_id_by_time_and_among_the_discarded(tables: Tables) -> None:
+    letters = [death(number) for number in range(6)]
+    discarded = closing(letters[5], Closing.DISCARDED)
+    await tables.rows.write("letters", [], Batch(letters=[*letters, discarded]))
+
+    async def numbers(selection: Selection) -> list[int]:
+        found = await tables.letters.chosen(LetterQuery(selection))
+        return [(row.died_at or 0) - NOW for row in found]
+
+    assert await numbers(Selection(ids=(letters[3].id, letters[1].id, letters[5].id))) == [1, 3]
+    assert await numbers(Selection(died_after=NOW + 2, died_before=NOW + 4)) == [2, 3]
+    assert await numbers(Selection(discarded=True)) == [5]
+    assert await numbers(Selection(discarded=True, type="other")) == []
 
 
 async def test_a_zero_byte_in_a_name_holds_nothing_up(tables: Tables) -> None:

@@ -37,7 +37,7 @@ def test_a_name_that_is_not_public_is_told() -> None:
 def test_every_error_is_one_of_ours() -> None:
     named = [getattr(processor, name) for name in processor.__all__]
     errors = [one for one in named if isinstance(one, type) and issubclass(one, Exception)]
-    assert len(errors) == 15
+    assert len(errors) == 17
     assert all(issubclass(error, processor.ProcessorError) for error in errors)
 
 

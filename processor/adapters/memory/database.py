@@ -8,7 +8,7 @@ statement under its locks is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from processor.adapters.memory.clock import ManualClock
 from processor.adapters.memory.rows import Wait, Waiting
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from processor.ports.clock import Clock
     from processor.ports.holds import Hold
     from processor.ports.ledger import Entry
-    from processor.ports.operations import Operation, OperationKind
+    from processor.ports.operations import Operation
     from processor.ports.ownership import Beat, Fence
     from processor.ports.suspects import Mark
     from processor.ports.transactions import Claim
@@ -57,7 +57,10 @@ class MemoryDatabase:
     holds: dict[int, Hold] = field(default_factory=dict)
     """By id; those that were released are gone."""
     last_hold: int = 0
-    operations: dict[tuple[OperationKind, JobId, int], Operation] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+    """In the order in which they were written; nothing in it changes."""
+    plans: dict[int, Any] = field(default_factory=dict)
+    """As `MemoryPlans` keeps them, by id."""
     suspects: dict[tuple[int, int, int], tuple[Mark | None, Suspect]] = field(default_factory=dict)
     """By partition, lane and offset: the mark that stands, and what deaths speak of."""
     listeners: list[Callable[[int, JobId], None]] = field(default_factory=list)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from processor.adapters.memory.operations import write_note
 from processor.adapters.memory.step import Step, onward
 from processor.ports.holds import Hold, HoldKind, HoldMode
+from processor.ports.operations import Note, OperationKind
 
 if TYPE_CHECKING:
     from processor.adapters.memory.database import MemoryDatabase
@@ -45,16 +47,20 @@ class MemoryHolds:
             now = self._database.clock.now()
             hold = Hold(number, HoldKind(kind), value, None, because, by, now, until)
         self._database.holds[hold.id] = hold
+        note = Note(OperationKind.HOLD, by, because, f"{hold.kind} {value}")
+        write_note(self._database, note)
         if lost is not None:
             raise lost
         return hold
 
-    async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:  # noqa: ARG002 - nobody asks here
+    async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:
         """See `Holds`."""
         lost = await self.step("holds.release")
-        released = [one.id for one in self._open() if hold in (one.id, (one.kind, one.value))]
-        for number in released:
-            del self._database.holds[number]
+        released = [one for one in self._open() if hold in (one.id, (one.kind, one.value))]
+        for one in released:
+            del self._database.holds[one.id]
+            note = Note(OperationKind.RELEASE, by, because, f"{one.kind} {one.value}")
+            write_note(self._database, note)
         if lost is not None:
             raise lost
         return bool(released)

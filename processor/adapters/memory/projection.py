@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from processor.adapters.memory.step import Step, onward
+from processor.domain.selection import EVERY
 from processor.ports.projection import (
+    TENANTS_TOLD,
     AsideRow,
     Batch,
+    Chosen,
     Closing,
     HistoryRow,
     JobRecords,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from processor.domain.ids import JobId
+    from processor.domain.selection import Selection
     from processor.ports.log import Place
 
 PAGE = 500
@@ -44,6 +48,8 @@ class MemoryProjections:
         self.live: dict[bytes, LiveRow] = {}
         self.letters: dict[tuple[bytes, int], LetterRow] = {}
         self.aside: dict[tuple[str, int, int], AsideRow] = {}
+        self.overtaking: dict[int, tuple[int, int | None]] = {}
+        """Entities of which a job died: when it did, and when one of theirs completed since."""
         self.still = asyncio.Lock()
         """Held while no checkpoint may move."""
 
@@ -87,10 +93,20 @@ class MemoryProjections:
         for letter in batch.letters:
             death = (letter.job, letter.generation)
             self.letters[death] = _added(self.letters.get(death), letter)
+        self._overtake(batch)
         for kept in batch.aside:
             self.aside.setdefault(kept[:3], kept)
         for kept in batch.recovered:
             self.aside.pop(kept[:3], None)
+
+    def _overtake(self, batch: Batch) -> None:
+        for key, at in batch.died:
+            died = self.overtaking.get(key, (at, None))
+            self.overtaking[key] = max(died[0], at), died[1]
+        for key, at in batch.passed(batch.completed):
+            failed, completed = self.overtaking.get(key, (at, None))
+            if failed < at and (completed is None or completed <= failed):
+                self.overtaking[key] = failed, at
 
     def rows_of(self, job: bytes) -> Sequence[HistoryRow]:
         """The history's rows of a job."""
@@ -174,32 +190,79 @@ class MemoryProjections:
         await self._read("projection.read")
         return next((row for row in self.letters.values() if row.id == dead_letter), None)
 
-    async def open(self, query: LetterQuery) -> list[LetterRow]:
+    async def chosen(self, query: LetterQuery) -> list[LetterRow]:
         """See `LetterRows`."""
         await self._read("projection.read")
-        rows = sorted(self.open_letters(), key=_turn)
-        return [row for row in rows if _matches(row, query)][: query.limit]
+        rows = sorted(self.choose(query.selection), key=_turn)
+        after = query.after
+        return [row for row in rows if after is None or _turn(row) > _turn(after)][: query.limit]
+
+    def choose(self, selection: Selection) -> list[LetterRow]:
+        """The letters of a selection, in the order in which they were told."""
+        return [row for row in self.letters.values() if self._is_chosen(row, selection)]
+
+    def _is_chosen(self, row: LetterRow, of: Selection) -> bool:
+        wanted = (
+            (of.type, row.type),
+            (of.place, row.place),
+            (of.release, row.release),
+            (of.tenant, row.tenant),
+            (of.overtaken, self.is_overtaken(row)),
+            (Closing.DISCARDED if of.discarded else None, row.closed),
+        )
+        died_at = row.died_at or 0
+        return (
+            row.body is not None
+            and (of.discarded or row.closed is None)
+            and (not of.ids or row.id in of.ids)
+            and all(want is None or want == has for want, has in wanted)
+            and (of.died_after is None or died_at >= of.died_after)
+            and (of.died_before is None or died_at < of.died_before)
+        )
+
+    def is_overtaken(self, row: LetterRow) -> bool:
+        """Whether the entity of a letter has completed another job since."""
+        _, completed = self.overtaking.get(row.entity_key or 0, (0, None))
+        return completed is not None and completed > (row.died_at or 0)
 
     def open_letters(self) -> list[LetterRow]:
         """Every open letter, in the order in which they were told."""
         return list(filter(_is_open, self.letters.values()))
 
-    async def size(self) -> int:
+    async def size(self, selection: Selection = EVERY) -> Chosen:
         """See `LetterRows`."""
         await self._read("projection.read")
-        return sum(map(_is_open, self.letters.values()))
+        rows = self.choose(selection)
+        return Chosen(
+            len(rows), len({row.id if row.entity_key is None else row.entity_key for row in rows})
+        )
 
-    async def groups(self) -> list[LetterGroup]:
+    async def groups(self, selection: Selection = EVERY) -> list[LetterGroup]:
         """See `LetterRows`."""
         await self._read("projection.read")
-        deaths: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for row in filter(_is_open, self.letters.values()):
-            deaths[row.type or "", row.place or ""].append(row.died_at or 0)
-        sizes = Counter({group: len(times) for group, times in deaths.items()})
-        return [
-            LetterGroup(*group, size, min(deaths[group]), max(deaths[group]))
-            for group, size in sorted(sizes.items(), key=lambda one: (-one[1], one[0]))
-        ]
+        rows: defaultdict[tuple[str, str, str], list[LetterRow]] = defaultdict(list)
+        for row in self.choose(selection):
+            rows[row.type or "", row.place or "", row.release or ""].append(row)
+        groups = [self._group(*key, letters) for key, letters in rows.items()]
+        return sorted(groups, key=lambda one: (-one.letters, one.type, one.place, one.release))
+
+    def _group(
+        self, type_: str, place: str, release: str, rows: Sequence[LetterRow]
+    ) -> LetterGroup:
+        deaths = [row.died_at or 0 for row in rows]
+        tenants = sorted({row.tenant for row in rows if row.tenant is not None})
+        overtaken = sum(map(self.is_overtaken, rows))
+        return LetterGroup(
+            type_,
+            place,
+            len(rows),
+            min(deaths),
+            max(deaths),
+            release,
+            tuple(tenants[:TENANTS_TOLD]),
+            len(tenants),
+            overtaken,
+        )
 
 
 def _key(row: HistoryRow) -> tuple[bytes, int, int, int]:
@@ -229,10 +292,3 @@ def _is_open(row: LetterRow) -> bool:
 
 def _turn(row: LetterRow) -> tuple[int, UUID]:
     return row.died_at or 0, row.id
-
-
-def _matches(row: LetterRow, query: LetterQuery) -> bool:
-    wanted = ((query.type, row.type), (query.place, row.place), (query.tenant, row.tenant))
-    if any(want is not None and want != has for want, has in wanted):
-        return False
-    return query.after is None or _turn(row) > _turn(query.after)

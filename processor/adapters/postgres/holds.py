@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from processor.adapters.postgres.operations import write_note
 from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.waiting_rows import instant
 from processor.domain.priority import Priority
 from processor.ports.holds import Hold, HoldKind, HoldMode
+from processor.ports.operations import Note, OperationKind
 
 if TYPE_CHECKING:
     import asyncpg
@@ -36,7 +38,7 @@ RETURNING {_COLUMNS}
 _RELEASE: Final = f"""
 UPDATE jobs.hold SET ended_at = statement_timestamp(), ended_by = $4, ended_why = $5
 WHERE {_STANDS} AND (id = $1 OR (kind, value) = ($2, $3))
-RETURNING id
+RETURNING kind, value
 """  # noqa: S608 - our own condition
 
 
@@ -59,14 +61,18 @@ class PostgresHolds:
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_END_BY_TIME, kind, value)
             row = await connection.fetchrow(_HOLD, kind, value, because, by, instant(until))
+            await write_note(connection, Note(OperationKind.HOLD, by, because, f"{kind} {value}"))
         assert row is not None  # noqa: S101 - it was inserted or updated
         return hold_of(row)
 
     async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:
         """End a hold, or every hold of a thing; False where none was open."""
         named = (hold, None, None) if isinstance(hold, int) else (None, *hold)
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             rows = await connection.fetch(_RELEASE, *named, by, because)
+            for kind, value in rows:
+                note = Note(OperationKind.RELEASE, by, because, f"{kind} {value}")
+                await write_note(connection, note)
         return bool(rows)
 
 

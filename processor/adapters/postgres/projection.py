@@ -14,12 +14,13 @@ from asyncpg import UniqueViolationError
 from asyncpg.pgproto import pgproto
 
 from processor.adapters.postgres.copying import INCOMING, copy_into
+from processor.adapters.postgres.letter_columns import LETTER, letter_columns
+from processor.adapters.postgres.overtaking import write_overtaking
 from processor.ports.projection import (
     AsideRow,
     Batch,
     HistoryRow,
     JobRecords,
-    LetterRow,
     LiveRow,
     Move,
 )
@@ -92,23 +93,6 @@ ON CONFLICT (job) DO UPDATE SET
     generation = excluded.generation, runs = excluded.runs, at = excluded.at, body = excluded.body
 WHERE (known.generation, known.runs, known.at)
     < (excluded.generation, excluded.runs, excluded.at)
-"""
-LETTER: Final = """
-INSERT INTO jobs.dead_letter AS known
-    (job, generation, id, died_at, closed, tenant, type, place, body,
-    partition, first_fact, last_fact)
-VALUES ($1, $2, $3, timestamptz 'epoch' + coalesce($4::bigint, 0) * interval '1 microsecond',
-    $5::text::"char", $6, coalesce($7, ''), coalesce($8, ''), $9, $10, $11, $12)
-ON CONFLICT (job, generation) DO UPDATE SET
-    closed = CASE WHEN 'r' IN (known.closed, excluded.closed) THEN 'r'
-        ELSE coalesce(known.closed, excluded.closed) END,
-    died_at = CASE WHEN known.body IS NULL THEN excluded.died_at ELSE known.died_at END,
-    tenant = CASE WHEN known.body IS NULL THEN excluded.tenant ELSE known.tenant END,
-    type = CASE WHEN known.body IS NULL THEN excluded.type ELSE known.type END,
-    place = CASE WHEN known.body IS NULL THEN excluded.place ELSE known.place END,
-    body = coalesce(known.body, excluded.body),
-    first_fact = least(known.first_fact, excluded.first_fact),
-    last_fact = greatest(known.last_fact, excluded.last_fact)
 """
 ASIDE: Final = """
 INSERT INTO jobs.aside (topic, partition, at_offset, at, body)
@@ -214,10 +198,10 @@ class PostgresProjections:
         if batch.live:
             jobs, *rest = columns(batch.live)
             await connection.execute(self._of(LIVE), [*map(pgproto.UUID, jobs)], *rest)
+        if self._schema == SCHEMA:  # a hint, which no rebuild has to have
+            await write_overtaking(connection, batch)
         if batch.letters:
-            await connection.executemany(
-                self._of(LETTER), [*map(_letter, _in_order(batch.letters))]
-            )
+            await connection.executemany(self._of(LETTER), letter_columns(batch.letters))
         if batch.aside:
             await connection.execute(self._of(ASIDE), *columns(batch.aside))
         if batch.recovered:
@@ -262,30 +246,6 @@ def of_set(statement: str, schema: str) -> str:
 def columns(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Rows turned by a quarter, as `unnest` takes them."""
     return [*zip(*rows, strict=True)]
-
-
-def _in_order(letters: Sequence[LetterRow]) -> list[LetterRow]:
-    """By key: whoever else writes letters locks them in the same order."""
-    return sorted(letters, key=lambda row: (row.job, row.generation))
-
-
-def _letter(row: LetterRow) -> tuple[Any, ...]:
-    return (
-        pgproto.UUID(row.job),
-        row.generation,
-        row.id,
-        row.died_at,
-        row.closed,
-        _text(row.tenant),
-        _text(row.type),
-        _text(row.place),
-        *row[8:],
-    )
-
-
-def _text(value: str | None) -> str | None:
-    """What PostgreSQL takes: any text but one with a zero byte."""
-    return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def microseconds(at: datetime) -> int:

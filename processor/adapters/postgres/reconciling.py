@@ -47,9 +47,9 @@ WHERE EXISTS (SELECT FROM jobs.history h WHERE h.job = r.job)
 LETTERS: Final = f"""
 INSERT INTO {SECOND}.dead_letter AS known
     (job, generation, id, died_at, closed, tenant, type, place, body,
-    partition, first_fact, last_fact)
+    partition, first_fact, last_fact, release, entity_key, lane, at_offset)
 SELECT d.job, d.generation, d.id, d.died_at, d.closed, d.tenant, d.type, d.place, d.body,
-    d.partition, d.first_fact, d.last_fact
+    d.partition, d.first_fact, d.last_fact, d.release, d.entity_key, d.lane, d.at_offset
 FROM jobs.dead_letter d
 JOIN {SECOND}.start s ON s.partition = d.partition AND s.marker = {LETTER_MARKER}
 WHERE d.first_fact < s.at_offset
@@ -60,6 +60,10 @@ ON CONFLICT (job, generation) DO UPDATE SET
     tenant = CASE WHEN excluded.body IS NULL THEN known.tenant ELSE excluded.tenant END,
     type = CASE WHEN excluded.body IS NULL THEN known.type ELSE excluded.type END,
     place = CASE WHEN excluded.body IS NULL THEN known.place ELSE excluded.place END,
+    release = coalesce(known.release, excluded.release),
+    entity_key = coalesce(known.entity_key, excluded.entity_key),
+    lane = coalesce(known.lane, excluded.lane),
+    at_offset = coalesce(known.at_offset, excluded.at_offset),
     body = coalesce(excluded.body, known.body),
     first_fact = excluded.first_fact,
     last_fact = greatest(known.last_fact, excluded.last_fact)

@@ -15,7 +15,7 @@ _FOLDER: Final = Path(__file__).parent.parent / "sql"
 
 
 def create(kind: str, names: Iterable[str]) -> None:
-    """Run the files of some objects of one kind (`tables`, `functions`), in the order given."""
+    """Run the files of objects of one kind (`tables`, `functions`, `changes`), in this order."""
     driver = op.get_bind().connection.driver_connection
     assert driver is not None  # noqa: S101 - the migration is running on it
     for name in names:
