@@ -54,7 +54,7 @@ LEFT JOIN LATERAL (
     WHERE e.job = l.job AND (e.generation >= l.started OR e.outcome NOT IN ('f', 'd'))
     ORDER BY e.generation LIMIT 1
 ) ended ON true
-WHERE l.plan = $1 AND l.turn > $3 - $2 AND l.turn <= $3 AND l.started IS NOT NULL
+WHERE l.plan = $1 AND l.turn > $3::integer - $2::integer AND l.turn <= $3 AND l.started IS NOT NULL
 """
 _PASS: Final = "UPDATE jobs.plan SET canary_upto = NULL WHERE id = $1"
 _FINISH: Final = """
