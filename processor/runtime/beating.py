@@ -71,6 +71,7 @@ class Heart:
             await self._clock.sleep(self._every)
 
     async def _beat(self, types: tuple[str, ...], forgotten: Callable[[], None]) -> None:
+        asked_at = self._clock.monotonic()
         beats = await self._workers.beat(self._worker)
         mine = beats.get(self._worker)
         beaten = 0 if mine is None else mine.beat
@@ -82,6 +83,5 @@ class Heart:
             await self._workers.join(self._worker, self._release, types)
         if self._leaving and not (mine and mine.leaving):
             await self._workers.leave(self._worker)
-        self._pulses.observe(
-            {worker: beat.beat for worker, beat in beats.items()}, self._clock.monotonic()
-        )
+        moving = {worker: beat.beat for worker, beat in beats.items()}
+        self._pulses.observe(moving, self._clock.monotonic(), asked_at)

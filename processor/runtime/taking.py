@@ -49,6 +49,8 @@ class Taker:
         self._pulses = pulses
         self._drain = drain
         self._may_dispatch = may_dispatch
+        self._owned_at: dict[UUID | None, float] = {}
+        """When each token was first seen that stands over what is wanted."""
 
     async def take(self, wanted_since: Mapping[int, float]) -> list[OwnedPartition]:
         """What could be taken of the partitions that are wanted since then.
@@ -57,6 +59,8 @@ class Taker:
         """
         found: list[tuple[OwnedPartition, Owner]] = []
         owners = await self._ownership.owners(wanted_since.keys())
+        now, before = self._clock.monotonic(), self._owned_at
+        self._owned_at = {one.token: before.get(one.token, now) for one in owners.values()}
         for number, since in sorted(wanted_since.items()):
             seen = owners[number]
             if not self._may_take(seen, since) or not self._may_dispatch():
@@ -85,7 +89,7 @@ class Taker:
     def _is_dead(self, seen: Owner) -> bool:
         if seen.released or seen.worker is None or seen.worker == self._worker:
             return False
-        return self._pulses.dead(seen.worker, self._clock.monotonic())
+        return self._pulses.dead(seen.worker, self._clock.monotonic(), self._owned_at[seen.token])
 
     async def _ends(self, taken: Sequence[OwnedPartition]) -> dict[int, list[int]]:
         """Where the lanes of each partition end; raises `LogCut`."""

@@ -394,6 +394,30 @@ async def test_a_pause_of_the_database_in_a_rebalance_kills_nobody() -> None:
 
 
 @in_virtual_time
+async def test_an_owner_that_joined_since_the_last_look_is_not_taken_for_dead() -> None:
+    slow = Slow()
+    cluster = MemoryCluster(slow.jobs, times=replace(Times(), session=6.0, drain=60.0))
+    entity = partition_of_entity(cluster, 1)
+    before = cluster.start()
+    await taken(cluster, before, 0, 1)
+    looks = before.calls.count("workers.beat")
+    await cluster.until(lambda: before.calls.count("workers.beat") > looks)
+    joined = cluster.start()
+    await taken(cluster, joined, 1)
+    cluster.submit("slow", entity)
+    await cluster.until(lambda: slow.begun)
+    assert before.calls.count("workers.beat") == looks + 1
+    cluster.group.expel(joined.membership)
+    await cluster.clock.sleep(10)
+    assert cluster.database.owners[1].worker == joined.id
+    slow.go.set()
+    await taken(cluster, before, 0, 1)
+    await cluster.settled()
+    assert slow.begun == [entity]
+    assert cluster.database.owners[1].unclean == 0
+
+
+@in_virtual_time
 async def test_a_worker_that_died_is_followed_when_it_has_not_beaten_for_a_while() -> None:
     cluster = MemoryCluster(recording())
     submit_a_mixture(cluster)
