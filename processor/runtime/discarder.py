@@ -16,6 +16,7 @@ from processor.domain.priority import Priority
 from processor.ports.ledger import Ending, Entry
 from processor.ports.operations import OperationKind
 from processor.ports.projection import Closing
+from processor.ports.waiting_room import WaitingState
 from processor.runtime.letters import Operated
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class Discarder:
     async def _close(self, letter: Letter, first: Operation) -> Operated | ProcessorError:
         desk, died = self._desk, letter.died
         generation = died.generation + 1
-        if letter.closed is Closing.DISCARDED:  # that was told already, and may be forgotten since
+        # What was told already may be forgotten since; but where the row still blocks, it was the
+        # database that forgot, in a failover.
+        if letter.closed is Closing.DISCARDED and not await self._blocks(letter):
             return Operated(died.job, generation, first)
         lane = died.lane or Priority.NORMAL
         body = desk.codec.encode_outcome(_discarded(letter, first, desk.timeline()))
@@ -78,6 +81,13 @@ class Discarder:
             return AlreadyFinished(f"dead letter {died.id} is closed: its job went on since")
         await desk.publish(row.body, row.partition, died.entity)
         return Operated(died.job, row.generation, first)
+
+    async def _blocks(self, letter: Letter) -> bool:
+        row = await self._desk.rows.row(letter.died.job)
+        return row is not None and (row.wait.generation, row.wait.state) == (
+            letter.died.generation,
+            WaitingState.BLOCKING,
+        )
 
 
 def _discarded(letter: Letter, first: Operation, timeline: int) -> Outcome:

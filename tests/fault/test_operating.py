@@ -378,6 +378,27 @@ async def test_a_discard_of_long_ago_is_no_generation_that_a_replay_starts() -> 
 
 
 @in_virtual_time
+async def test_a_discard_that_a_failover_forgot_is_done_again_where_its_row_still_blocks() -> None:
+    handlers = Handlers()
+    cluster = OperatedCluster(handlers.jobs)
+    job = cluster.submit("blocks", "N1")
+    behind = cluster.submit("works", "N1")
+    worker = cluster.start()
+    await died(cluster, job)
+    worker.kill()
+    letter = dead_letter_id(job, 1)
+    await cluster.operator.discard(letter, "ada", "not wanted")
+    await cluster.project()
+    del cluster.database.ledger[job, 2]
+    cluster.database.operations.clear()
+    cluster.start()
+    again = await cluster.operator.discard(letter, "bob", "it still blocks")
+    assert (again.generation, again.first.actor) == (2, "bob")
+    await cluster.until(lambda: handlers.ran == [job, behind])
+    await cluster.until(lambda: not cluster.database.waiting)
+
+
+@in_virtual_time
 async def test_a_dead_letter_that_was_replayed_is_not_discarded() -> None:
     _, cluster, job, letter = await a_dead_letter("skips")
     await cluster.operator.replay(letter, "ada", "mended")
