@@ -18,11 +18,13 @@ from processor.adapters.memory.ledger import MemoryLedger
 from processor.adapters.memory.projection import MemoryProjections
 from processor.adapters.memory.shared_transactions import MemorySharedTransaction
 from processor.adapters.memory.transactions import MemoryTransaction, MemoryTransactions
+from processor.domain import quarantine as quarantine_of_a_partition
+from processor.domain.horizon import Cut, ended_before
 from processor.domain.position import Position
 from processor.domain.priority import Priority
 from processor.domain.quarantine import Quarantine
 from processor.ports.ledger import Answer
-from processor.runtime import intake, returning, waking
+from processor.runtime import intake, janitor, returning, waking
 from processor.runtime.keeping import Keeper
 from processor.runtime.lines import Lines
 from processor.runtime.memory import Memory
@@ -34,7 +36,7 @@ from processor.testing.simulation.plan import Act, Chances, Role
 from tests.simulated import SIMULATION
 
 if TYPE_CHECKING:
-    from processor.testing.simulation.running import Simulation
+    from processor.testing.simulation.running import Run, Simulation
 
 Patch = Callable[["pytest.MonkeyPatch"], None]
 
@@ -48,10 +50,18 @@ class Mutant(NamedTuple):
     """Of a run that missed it."""
     patience: float = 60.0
     """Seconds in which everything ends as long as nothing is switched off."""
+    number: str = ""
+    """Of the invariant that must be among those that break; any does where none is named."""
+    days: float = SIMULATION.days
+    """How many a second is to who forgets."""
 
     def simulation(self) -> Simulation:
         """Runs full of what the safeguard is for."""
-        return replace(SIMULATION, chances=self.chances, patience=self.patience)
+        return replace(SIMULATION, chances=self.chances, patience=self.patience, days=self.days)
+
+    def is_missed(self, run: Run) -> bool:
+        """Whether a run has broken what the safeguard is for."""
+        return any(told.startswith(self.number) for told in run.violations)
 
 
 def advisory_lock(patching: pytest.MonkeyPatch) -> None:
@@ -273,6 +283,22 @@ def size_before_commit(patching: pytest.MonkeyPatch) -> None:
     patching.setattr(Outcomes, "__init__", boundless)
 
 
+def three_deaths(patching: pytest.MonkeyPatch) -> None:
+    """One death beside a job is proof enough against it."""
+    patching.setattr(quarantine_of_a_partition, "DEATHS_TO_CONVICT", 1)
+
+
+def positions_of_eight_days_ago(patching: pytest.MonkeyPatch) -> None:
+    """The log is cut below what the projections have read today."""
+    patching.setattr(janitor, "standing", lambda _, read: min(read, default=None))
+    patching.setattr(janitor, "cut_below", lambda _, today, stands, *__: Cut(stands, today))
+
+
+def unread_records(patching: pytest.MonkeyPatch) -> None:
+    """An end is forgotten by its age alone."""
+    patching.setattr(janitor, "ledger_before", lambda now, _: ended_before(now))
+
+
 SIMPLE: Final = Chances(
     ("effect",),
     roles=(Role.WORKER,),
@@ -358,6 +384,7 @@ MUTANTS: Final = {
             lasting=(4.0, 9.0),
         ),
         seed=9,
+        number="8",
     ),
     "the revision": Mutant(
         revision, replace(ZOMBIES, types=("picky",), calls=("transactions.begin",))
@@ -392,6 +419,33 @@ MUTANTS: Final = {
     "the explicit READ COMMITTED": Mutant(read_committed, SIMPLE),
     "READ COMMITTED at all": Mutant(
         read_committed_at_all, replace(ZOMBIES, types=("picky",), calls=("transactions.lock",))
+    ),
+    "the third death before a job is taken for poison": Mutant(
+        three_deaths,
+        replace(SIMPLE, acts=(Act.START,), types=("poison", "effect"), submissions=(2, 4)),
+        number="16",
+        patience=200.0,
+    ),
+    "the position of eight days ago before the log is cut": Mutant(
+        positions_of_eight_days_ago,
+        replace(DEATHS, types=("long", "effect"), forgetting=1.0),
+        seed=13,
+        number="15",
+    ),
+    "the unread records before an end is forgotten": Mutant(
+        unread_records,
+        replace(
+            SIMPLE,
+            types=("long", "effect"),
+            acts=(Act.HOLD, Act.CANCEL),
+            steps=(6, 10),
+            lanes=(Priority.LOW,),
+            partitions=(1, 1),
+            forgetting=1.0,
+        ),
+        seed=57,
+        number="15",
+        days=4.0,
     ),
     "the size check before COMMIT": Mutant(size_before_commit, replace(SIMPLE, types=("large",))),
 }

@@ -192,7 +192,7 @@ class MemoryCluster:
         return [
             record.value or b""
             for number in range(self.partitions)
-            for record in self.topics.partitions[Place(TOPICS.events, number)].records
+            for record in self.topics.partitions[Place(TOPICS.events, number)].whole
         ]
 
     def bodies(self, job: JobId) -> list[bytes]:

@@ -32,11 +32,18 @@ class Partition:
 
     start: int = 0
     records: list[MemoryRecord] = field(default_factory=list)
+    cut: list[MemoryRecord] = field(default_factory=list)
+    """What was cut off, for whoever looks afterwards at all there was."""
 
     @property
     def end(self) -> int:
         """The offset of the next record."""
         return self.start + len(self.records)
+
+    @property
+    def whole(self) -> list[MemoryRecord]:
+        """Every record that there was."""
+        return [*self.cut, *self.records]
 
 
 class MemoryTopics:
@@ -79,7 +86,9 @@ class MemoryTopics:
     def cut(self, place: Place, before: int) -> None:
         """Delete the records below an offset, as a janitor or retention does."""
         partition = self.partitions[place]
-        del partition.records[: max(0, before - partition.start)]
+        below = max(0, before - partition.start)
+        partition.cut += partition.records[:below]
+        del partition.records[:below]
         partition.start = max(partition.start, before)
 
     def lose(self, place: Place, after: int) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from processor.testing.simulation.forgetting import JanitorProcess
 from processor.testing.simulation.plan import Act, Role
 from processor.testing.simulation.projecting import ProjectorProcess, unprojected
 from processor.testing.simulation.weather import Sky, Weather
@@ -77,6 +78,12 @@ class Disturbing:
             begun.append(self._projectors[-1])
         self._weather[begun[0]] = weather
         begun[0].start()
+
+    def start_janitor(self, days: float) -> JanitorProcess:
+        """Another process, that forgets; to it a second is so many days."""
+        janitor = JanitorProcess(self._cluster, Weather(self._sky, _nobody_dies), days)
+        janitor.start()
+        return janitor
 
     def replace(self, *roles: Role) -> None:
         """See to it that somebody works, and somebody projects."""

@@ -140,6 +140,8 @@ class Plan:
     workers: int = 2
     projectors: int = 2
     partitions: int = 2
+    forgets: bool = False
+    """Somebody forgets what is old; to him a second is a good part of a day."""
 
     @property
     def size(self) -> int:
@@ -180,6 +182,8 @@ class Plan:
             f"seed {self.seed}, {self.partitions} partitions, at first {self.workers} workers"
             f" and {self.projectors} projectors"
         )
+        if self.forgets:
+            head += ", and a janitor"
         told = sorted([*lines, *more], key=lambda line: line[0])
         return "\n".join([head, *(f"{at:8.3f} s  {line}" for at, line in told)])
 
@@ -208,6 +212,8 @@ class Chances:
     entities: int = 3
     seconds: float = 8.0
     """Within which everything is submitted and goes wrong."""
+    forgetting: float = 0.2
+    """In so many cases what is old is forgotten."""
     varied: bool = True
     """A plan makes do with some of the types, acts, lanes and entities: so some runs are full of
     what others hardly have."""
@@ -227,6 +233,7 @@ class Chances:
             workers=chance.randint(*self.workers),
             projectors=chance.randint(*self.projectors),
             partitions=chance.randint(*self.partitions),
+            forgets=chance.random() < self.forgetting,
         )
 
     def _moment(self, chance: random.Random) -> float:

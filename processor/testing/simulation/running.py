@@ -22,12 +22,14 @@ from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
 from processor.testing.operated import OperatedCluster
 from processor.testing.simulation.disturbing import Disturbing
+from processor.testing.simulation.forgetting import lay_back
 from processor.testing.simulation.invariants import violations
 from processor.testing.simulation.people import People
 from processor.testing.simulation.plan import OF_A_JOB, Act, Role
 from processor.testing.simulation.projecting import unprojected
 from processor.testing.simulation.telling import Line, lives
 from processor.testing.simulation.watching import Watch
+from processor.testing.simulation.writing import Writes
 from processor.testing.virtual_time import play
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ class Simulation:
     """Looks at what the handlers have written; says what is wrong."""
     record_bytes: int = RECORD_BYTES
     """More than this the log does not take."""
+    days: float = 0.4
+    """To who forgets, a second is so many days: what wakes after a freeze is still remembered."""
     lend: Callable[[OperatedCluster], Lend] | None = None
     """What begins the transactions that handlers ask for, where it is not the memory's own."""
 
@@ -132,20 +136,27 @@ class Simulation:
         cluster.database.default_isolation = REPEATABLE_READ  # the worst that an operator can set
         disturbing = Disturbing(cluster, plan.seed)
         people = People(cluster, self.payloads, disturbing.clients)
-        watch = Watch(cluster, disturbing)
+        writes = Writes(cluster)
+        watch = Watch(cluster, disturbing, writes)
         beside = [watch.look()]
         if any(step.act is Act.FAILOVER for step in plan.steps):
             beside.append(disturbing.remember())
         services = [asyncio.ensure_future(one) for one in beside]
         try:
+            janitor = disturbing.start_janitor(self.days) if plan.forgets else None
             await _happen(plan, cluster, disturbing, people)
             await _settle(cluster, disturbing, people, self.patience)
+            if janitor is not None:
+                await cluster.clock.sleep(janitor.long)
+                janitor.kill()
+            await disturbing.stop()
         finally:
             for service in services:
                 service.cancel()
             run.lives = lives(cluster, people.acked)
         run.calls = disturbing.calls
-        run.violations += watch.seen
+        lay_back(cluster, writes)
+        run.violations += [*watch.seen, *writes.seen, *writes.convicted()]
         run.violations += await violations(cluster, people, disturbing)
         if self.effects is not None:
             run.violations += self.effects(cluster, plan)
@@ -181,14 +192,13 @@ def _together(plan: Plan) -> Iterable[tuple[float, list[tuple[int, Submitted]]]]
 async def _settle(
     cluster: OperatedCluster, disturbing: Disturbing, people: People, patience: float
 ) -> None:
-    """Let time pass until everything has ended and is projected, and stop everybody."""
+    """Let time pass until everything has ended and is projected."""
     deadline = cluster.clock.monotonic() + patience
     while people.busy or not cluster.at_the_end() or unprojected(cluster):
         assert cluster.clock.monotonic() < deadline, f"9, 17: no end: {_left(cluster)}"
         disturbing.replace(Role.WORKER, Role.PROJECTOR)
         people.let_go()
         await cluster.clock.sleep(1.0)
-    await disturbing.stop()
 
 
 def _left(cluster: OperatedCluster) -> str:

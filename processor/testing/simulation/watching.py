@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
+from processor.domain.priority import LANES
 from processor.ports.ledger import Ending
+from processor.testing.naming import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from processor.domain.ids import JobId
     from processor.testing.operated import OperatedCluster
     from processor.testing.simulation.disturbing import Disturbing
+    from processor.testing.simulation.writing import Writes
 
 LOOKS_EVERY: Final = 0.5
 
@@ -23,21 +26,24 @@ LOOKS_EVERY: Final = 0.5
 class Watch:
     """Looks while the run is going on; `seen` is what was wrong, each once."""
 
-    def __init__(self, cluster: OperatedCluster, disturbing: Disturbing) -> None:
+    def __init__(self, cluster: OperatedCluster, disturbing: Disturbing, writes: Writes) -> None:
         self._cluster = cluster
+        self._writes = writes
         self.seen: dict[str, None] = {}
         disturbing.on_commit(self._on_commit)
 
     async def look(self) -> None:
         """Look again and again until cancelled."""
         while True:
-            self.seen |= dict.fromkeys((*self._lost(), *self._unpublished(), *self._heads()))
+            looks = (*self._lost(), *self._unpublished(), *self._heads(), *self._cut())
+            self.seen |= dict.fromkeys(looks)
             await self._cluster.clock.sleep(LOOKS_EVERY)
 
     def _lost(self) -> Iterator[str]:
         """3: what lies below a position has an end or a row."""
         database = self._cluster.database
-        known = {job for job, _ in database.ledger} | {job for job, _ in database.waiting}
+        rows = (database.ledger, database.waiting, self._writes.pruned)
+        known = {job for one in rows for job, _ in one}
         for acked in self._cluster.acked:
             position = database.owners[acked.partition].positions[acked.lane]
             if acked.offset < position and acked.job not in known:
@@ -64,6 +70,15 @@ class Watch:
         for entity, number in heads.items():
             if number > 1:
                 yield f"7: an entity has {number} heads ({entity})"
+
+    def _cut(self) -> Iterator[str]:
+        """15: what is not done is not cut off its lane."""
+        for place, partition in self._cluster.topics.partitions.items():
+            if partition.start and place.topic in TOPICS.lanes:
+                lane = LANES[TOPICS.lanes.index(place.topic)]
+                position = self._cluster.database.owners[place.partition].positions[lane]
+                if position < partition.start:
+                    yield f"15: {place.topic} was cut at {partition.start}, done is {position}"
 
     def _on_commit(self) -> None:
         """One at a time: an entity has one transaction open, and none beside its head's."""
