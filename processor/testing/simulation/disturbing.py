@@ -14,6 +14,7 @@ from processor.testing.simulation.weather import Sky, Weather
 
 if TYPE_CHECKING:
     from processor.adapters.memory.projection import MemoryProjections
+    from processor.ports.operations import Operation
     from processor.testing.member import Member
     from processor.testing.operated import OperatedCluster
     from processor.testing.process import Died, Process
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 SNAPSHOT_EVERY: Final = 0.2
 SNAPSHOTS: Final = 30
 FORGOTTEN: Final = ("ledger", "waiting", "owners", "workers", "suspects", "ended_at", "values",
-                    "holds", "operations")  # fmt: skip
+                    "holds", "plans")  # fmt: skip
 """What of a database goes back to an earlier time, beside its projections."""
 
 
 class _Snapshot(NamedTuple):
     at: float
     tables: dict[str, dict[Any, Any]]
+    operations: list[Operation]
     projections: MemoryProjections
 
 
@@ -108,7 +110,8 @@ class Disturbing:
         while True:
             tables = {name: dict(getattr(database, name)) for name in FORGOTTEN}
             projections = self._cluster.projections.copied()
-            self._snapshots.append(_Snapshot(clock.monotonic(), tables, projections))
+            operations = list(database.operations)
+            self._snapshots.append(_Snapshot(clock.monotonic(), tables, operations, projections))
             await clock.sleep(SNAPSHOT_EVERY)
 
     def act(self, step: Step) -> None:
@@ -213,6 +216,7 @@ class Disturbing:
             live = getattr(cluster.database, name)
             live.clear()
             live.update(kept)
+        cluster.database.operations[:] = earlier[-1].operations
         cluster.projections.go_back(earlier[-1].projections)
         cluster.database.locks.clear()
         self._snapshots.clear()
