@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEATHS_TO_SUSPECT: Final = 2
 DEATHS_TO_CONVICT: Final = 3
-READ_AHEAD: Final = 100
+READ_AHEAD: Final = 25
 """Jobs of a lane that are read and not done, at most, while deaths are remembered: the next death
 makes suspects of them, and suspects run one at a time."""
 

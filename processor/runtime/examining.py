@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from processor.runtime.partition import OwnedPartition
     from processor.runtime.suspects import Warden
 
-AT_ONCE = 25
+AT_ONCE = 10
 """Suspects of one partition that are decoded before the lane's other partitions have their turn."""
 PAUSE = 0.2
 

@@ -1,4 +1,9 @@
-"""What is held against records, as rows of `jobs.suspect` and of `jobs.ownership`?"""
+"""What is held against records, as rows of `jobs.suspect` and of `jobs.ownership`?
+
+A mark is to outlive its worker, not the server: it is committed without waiting for the disk, so
+that a record which is suspected costs no more than it must. A server that dies as well forgets the
+last marks, and a poison costs one worker more.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +28,8 @@ RETURNING o.partition
 """
 _MARK: Final = """
 WITH mine AS MATERIALIZED (
-    SELECT partition FROM jobs.ownership WHERE partition = $1 AND token = $2 FOR KEY SHARE
+    SELECT partition, set_config('synchronous_commit', 'off', true)
+    FROM jobs.ownership WHERE partition = $1 AND token = $2 FOR KEY SHARE
 )
 INSERT INTO jobs.suspect AS s (partition, lane, at_offset, worker, alone, decoding)
 SELECT partition, $4, $5, $3, $6, $7 FROM mine
@@ -33,11 +39,13 @@ SET worker = excluded.worker, alone = excluded.alone, decoding = excluded.decodi
 RETURNING s.partition
 """
 _CLEAR: Final = """
-WITH gone AS (
-    DELETE FROM jobs.suspect
+WITH soon AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'off', true)
+), gone AS (
+    DELETE FROM jobs.suspect USING soon
     WHERE (partition, lane, at_offset) = ($1, $2, $3) AND (worker = $4 AND deaths = 0 OR $5)
 )
-UPDATE jobs.suspect SET worker = NULL
+UPDATE jobs.suspect SET worker = NULL FROM soon
 WHERE (partition, lane, at_offset, worker) = ($1, $2, $3, $4) AND deaths > 0 AND NOT $5
 """
 _CALM: Final = """
