@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from processor.bootstrap.producing import Client
     from processor.bootstrap.working import Worker
+    from processor.domain.breaker import Breaker, BreakerChanged
     from processor.domain.dead_letter import JobFailed
     from processor.domain.errors import (
         AlreadyFinished,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyFinished",
+    "Breaker",
+    "BreakerChanged",
     "Caller",
     "Client",
     "ConfigurationError",
@@ -79,6 +82,8 @@ __all__ = [
 
 _ERRORS: Final = "processor.domain.errors"
 _PLACES: Final = {
+    "Breaker": "processor.domain.breaker",
+    "BreakerChanged": "processor.domain.breaker",
     "Caller": "processor.domain.submission",
     "Client": "processor.bootstrap.producing",
     "JobFailed": "processor.domain.dead_letter",

@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from processor.domain.breaker import BreakerChanged, BreakerState
 from processor.domain.dead_letter import AttemptError, DeadLetterFact, DeadLetterKind, JobFailed
 from processor.domain.events import (
     Cancelled,
@@ -226,4 +227,15 @@ failures = st.builds(
     trace=st.none() | traces,
     at=times,
     event_id=st.uuids(),
+)
+breaker_changes = st.builds(
+    BreakerChanged,
+    state=st.sampled_from(BreakerState),
+    type=texts,
+    release=texts,
+    hold=st.integers(1, 2**63 - 1),
+    because=texts,
+    by=texts,
+    at=times,
+    opened_at=times,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from processor.domain.breaker import BreakerChanged
 from processor.domain.dead_letter import JobFailed
 from processor.domain.errors import ConfigurationError
 from processor.domain.ids import partition_of
@@ -33,11 +34,21 @@ class EventKinds:
         # TODO(phase 5, EventBus): connect the other domain events here (JobCompleted, JobCancelled,
         # JobReplayed, DeadLetterDiscarded): each one line, with a topic of its own in
         # `domain.topics` and a schema in `schemas` that the codec encodes.
-        self._topics: dict[type, str] = {JobFailed: topics.failed}
-        self._decoders: dict[type, Callable[[bytes], Any]] = {JobFailed: codec.decode_job_failed}
+        self._topics: dict[type, str] = {
+            JobFailed: topics.failed,
+            BreakerChanged: topics.breakers,
+        }
+        self._decoders: dict[type, Callable[[bytes], Any]] = {
+            JobFailed: codec.decode_job_failed,
+            BreakerChanged: codec.decode_breaker_changed,
+        }
 
     def records(self, event: Event) -> list[Append]:
         """See `processor.ports.event_bus.EventRecords`."""
+        if isinstance(event, BreakerChanged):
+            place = Place(self._topics[BreakerChanged], partition_of(event.type, self._partitions))
+            value = self._codec.encode_breaker_changed(event)
+            return [Append(place, event.type.encode(), value)]
         if not isinstance(event, JobFailed):
             raise self._unknown(type(event))
         place = Place(self._topics[JobFailed], partition_of(event.entity, self._partitions))

@@ -21,6 +21,7 @@ EVENT_NAMESPACE: Final = UUID("6f3e1bb8-3b0e-5d0c-9a3d-2a5c6f0b7a02")
 DEAD_LETTER_NAMESPACE: Final = UUID("6f3e1bb8-3b0e-5d0c-9a3d-2a5c6f0b7a03")
 FOLLOW_UP_NAMESPACE: Final = UUID("6f3e1bb8-3b0e-5d0c-9a3d-2a5c6f0b7a04")
 UNDECODABLE_NAMESPACE: Final = UUID("6f3e1bb8-3b0e-5d0c-9a3d-2a5c6f0b7a05")
+BREAKER_NAMESPACE: Final = UUID("6f3e1bb8-3b0e-5d0c-9a3d-2a5c6f0b7a06")
 
 _VERSION_AND_VARIANT_MASK: Final = ~((0xF << 76) | (0x3 << 62))
 _RFC_VARIANT: Final = 0x2 << 62
@@ -89,6 +90,11 @@ def event_id(job: JobId, generation: int, timeline: int, index: int) -> UUID:
 def dead_letter_id(job: JobId, generation: int) -> UUID:
     """The id of the dead letter that a generation leaves when it fails for good."""
     return uuid5(DEAD_LETTER_NAMESPACE, encode_name(job.bytes, generation))
+
+
+def breaker_event_id(hold: int, opened_at: int, state: str) -> UUID:
+    """The id of the event that a breaker has opened or closed, by its hold and since when."""
+    return uuid5(BREAKER_NAMESPACE, encode_name(hold, opened_at, state))
 
 
 def entity_key(tenant: str | None, entity: str) -> int:

@@ -42,6 +42,16 @@ class Topics:
         return f"{self.namespace}.failed"
 
     @property
+    def breakers(self) -> str:
+        """BreakerChanged, for subscribers."""
+        return f"{self.namespace}.breakers"
+
+    @property
+    def news(self) -> tuple[str, ...]:
+        """What is for subscribers alone, and kept for a week."""
+        return (self.failed, self.breakers)
+
+    @property
     def every(self) -> tuple[str, ...]:
         """All of them."""
-        return (*self.lanes, self.events, self.dead_letters, self.failed)
+        return (*self.lanes, self.events, self.dead_letters, *self.news)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from processor.domain.breaker import BreakerChanged
     from processor.domain.priority import Priority
 
 
@@ -24,7 +28,7 @@ class HoldMode(StrEnum):
 
     HELD = "h"
     PROBING = "p"
-    """Half open: one probe at a time."""
+    """The breaker's, of a type: one job at a time is let through, as a probe."""
     RELEASING = "r"
     """Released at a rate."""
 
@@ -44,6 +48,19 @@ class Hold:
     until: int | None = None
     """It ends by itself then."""
     mode: HoldMode = HoldMode.HELD
+    failed_probes: int = 0
+    """One after the other."""
+    probe_by: UUID | None = None
+    """The worker that probes."""
+    probe_at: int | None = None
+    """When the next probe may start, at the earliest: while one runs, when its lease ends."""
+    probe_due: bool = field(default=False, compare=False)
+    """That time had come when the hold was read."""
+
+    @property
+    def is_breakers(self) -> bool:
+        """Whether the breaker of a type holds it, and probes release it."""
+        return self.mode is HoldMode.PROBING
 
 
 def names_of(
@@ -77,3 +94,49 @@ class Holds(Protocol):
     async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:
         """End a hold, or every hold of a thing; False where none was open."""
         ...
+
+
+class Breaking(Protocol):
+    """The holds of the breakers: the same rows. Every method raises `Fault` where nothing answers.
+
+    A probe is a lease on the hold's row, by the database's clock: whoever dies with it only delays
+    the next one.
+    """
+
+    async def trip(self, type_: str, release: str, because: str, wait: float) -> Hold:
+        """Hold a type for the workers of a release; where the breaker does so already, that stands.
+
+        The first probe may start after `wait` seconds.
+        """
+        ...
+
+    async def probe(self, hold: int, worker: UUID, lease: float) -> bool:
+        """Take the lease, or prolong one's own, for so many seconds; False where it is taken."""
+        ...
+
+    async def pass_on(self, hold: int, worker: UUID, wait: float | None) -> bool:
+        """End a probe, and with it the hold; or have the next one wait so many seconds.
+
+        False where the lease was not this worker's any more, and nothing has changed.
+        """
+        ...
+
+    async def forsake(self) -> int:
+        """End the breakers' holds for releases that no worker has any more; how many."""
+        ...
+
+
+class BreakerNews(Protocol):
+    """What subscribers are to be told of breakers; raises `Fault` as the others do."""
+
+    async def untold(self, limit: int) -> list[BreakerChanged]:
+        """What they were not told yet, in its order."""
+        ...
+
+    async def told(self, news: Collection[BreakerChanged]) -> None:
+        """They were told."""
+        ...
+
+
+class AllHolds(Holds, Breaking, BreakerNews, Protocol):
+    """All of it, as one adapter gives it to workers."""

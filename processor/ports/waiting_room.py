@@ -157,8 +157,13 @@ class Sweeping(Protocol):
         """
         ...
 
-    async def orphans(self, partitions: Collection[int], limit: int) -> list[Waiting]:
-        """Rows whose hold is no longer open: they were parked while it was released (H45)."""
+    async def orphans(
+        self, partitions: Collection[int], limit: int, besides: Collection[int] = ()
+    ) -> list[Waiting]:
+        """Rows whose hold is no longer open: they were parked while it was released (H45).
+
+        Without those of the holds named in `besides`.
+        """
         ...
 
     async def remove(self, rows: Collection[tuple[JobId, int]]) -> None:
@@ -182,10 +187,18 @@ class Sweeping(Protocol):
         """
         ...
 
-    async def wake_hold(self, hold: int, partitions: Collection[int]) -> None:
-        """Make the rows that a hold kept due now, and tied to it no longer.
+    async def wake_hold(self, hold: int, partitions: Collection[int], limit: int) -> int:
+        """Make so many rows that a hold kept due now, and tied to it no longer; how many.
 
         They wait since now: what they wait for next has nothing to do with the hold.
+        """
+        ...
+
+    async def wake_probe(self, hold: int, partitions: Collection[int]) -> bool:
+        """Make one of the rows that a hold keeps due now, and leave it tied; False without one.
+
+        Of those that are looked at the one with the fewest attempts: an outage shall not cost one
+        job all of its own.
         """
         ...
 

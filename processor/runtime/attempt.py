@@ -122,7 +122,7 @@ class Attempts:
         handler = self._with.jobs.find(delivery.record.type)
         if delivery.corrupt is not None:
             await self._ending.fail_unstarted(run, delivery.corrupt)
-        elif (hold := self._with.holding.match(delivery.record, delivery.lane)) is not None:
+        elif (hold := await self._with.breakers.kept_by(delivery)) is not None:
             wait = wait_of(delivery, WaitingState.HELD, hold=hold.id)
             await self._with.recorder.wait(delivery, wait, tell=False)
         elif handler is None:

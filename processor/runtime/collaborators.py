@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from processor.ports.clock import Clock
+    from processor.runtime.breaking import Breakers
     from processor.runtime.calling import Caller
     from processor.runtime.delivery import Delivery
     from processor.runtime.flusher import Flusher
     from processor.runtime.handlers import Jobs
-    from processor.runtime.holding import Holding
     from processor.runtime.observing import Observer
     from processor.runtime.outcomes import Outcomes
     from processor.runtime.partition import OwnedPartition
@@ -34,7 +34,7 @@ class Collaborators:
     flusher: Flusher
     recorder: Recorder
     settling: Settling
-    holding: Holding
+    breakers: Breakers
     observer: Observer
     grace: float
     """Seconds that a job waits for a handler of its type."""

@@ -66,6 +66,7 @@ class Endings:
                 place=detail.place,
             )
         now, delivery = self._with.clock.now(), run.delivery
+        self._with.breakers.failed(delivery, detail)
         delay = delay_after(
             error, handler.retry, delivery.record.attempts, run.started, delivery.events, now
         )

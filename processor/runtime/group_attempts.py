@@ -73,8 +73,8 @@ class GroupAttempts:
     def _member(self, delivery: Delivery) -> Member | None:
         """None where it goes by itself: it is held, or its handler was registered anew."""
         handler = self._with.jobs.find(delivery.record.type)
-        hold = self._with.holding.match(delivery.record, delivery.lane)
-        if handler is not None and handler.is_grouped and hold is None:
+        kept = self._with.breakers.keeps(delivery)
+        if handler is not None and handler.is_grouped and not kept:
             return Member(delivery, handler)
         self._alone(delivery, self._attempts.run(delivery))
         return None

@@ -19,6 +19,7 @@ from typing import (
 
 from pydantic import TypeAdapter
 
+from processor.domain.breaker import Breaker
 from processor.domain.errors import ConfigurationError
 from processor.domain.retry import Retry
 from processor.runtime.batching import OneByOne
@@ -38,6 +39,7 @@ Mode = Literal["own", "grouped"]
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds an attempt may take."""
+DEFAULT_BREAKER = Breaker()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Handler(Generic[P]):
     in_thread: bool
     """A `def` function: runs in a thread and has no transaction."""
     transaction: Mode = "own"
+    breaker: Breaker | None = DEFAULT_BREAKER
+    """When failing attempts hold the type; None: never."""
     batch: BatchFunction[P] | None = None
     """Works several jobs at once; `function` then works one by it."""
 
@@ -101,23 +105,36 @@ class Jobs:
         retry: Retry | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         transaction: Mode = "own",
+        breaker: Breaker | None = DEFAULT_BREAKER,
     ) -> Callable[[Function[P]], Handler[P]]:
         """Register the decorated function; the payload's model is taken from its annotation.
 
         With `transaction="grouped"` waiting jobs of different entities share a transaction, each
         behind a savepoint: for short handlers whose only effects go through the request, since one
         may be run again because of another.
+
+        `breaker` says when failing attempts hold the type until a probe succeeds; None: never.
         """
 
         def decorate(function: Function[P]) -> Handler[P]:
             return self.register(
-                type_, function, retry=retry, timeout=timeout, transaction=transaction
+                type_,
+                function,
+                retry=retry,
+                timeout=timeout,
+                transaction=transaction,
+                breaker=breaker,
             )
 
         return decorate
 
     def batch_handler(
-        self, type_: str, *, retry: Retry | None = None, timeout: float = DEFAULT_TIMEOUT
+        self,
+        type_: str,
+        *,
+        retry: Retry | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        breaker: Breaker | None = DEFAULT_BREAKER,
     ) -> Callable[[BatchFunction[P]], Handler[P]]:
         """Register a function that works several jobs of different entities at once.
 
@@ -128,7 +145,12 @@ class Jobs:
 
         def decorate(function: BatchFunction[P]) -> Handler[P]:
             return self.register(
-                type_, OneByOne(function), retry=retry, timeout=timeout, transaction="grouped"
+                type_,
+                OneByOne(function),
+                retry=retry,
+                timeout=timeout,
+                transaction="grouped",
+                breaker=breaker,
             )
 
         return decorate
@@ -141,6 +163,7 @@ class Jobs:
         retry: Retry | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         transaction: Mode = "own",
+        breaker: Breaker | None = DEFAULT_BREAKER,
     ) -> Handler[P]:
         """Register a function, or another type's handler, for a type, in the place of any other."""
         if isinstance(function, Handler):
@@ -157,6 +180,7 @@ class Jobs:
             timeout,
             in_thread=batch is None and not inspect.iscoroutinefunction(inspect.unwrap(function)),
             transaction=transaction,
+            breaker=breaker,
             batch=batch,
         )
         _check_mode(handler)

@@ -2,11 +2,13 @@
 
 Holds are rows that all workers see; each re-reads them every second. A job that meets one is parked
 once and skipped by index while the hold is open; a held lane is neither read nor served. When a
-hold is gone its rows become due; a sweep finds those that were parked while it was released (H45).
+hold is gone its rows become due, so many a second: whatever they wait for shall not be met by all
+of them at once. A sweep finds those that were parked while it was released (H45).
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 READ_EVERY = 1.0
 SWEEP_EVERY = 30.0
 AT_ONCE = 200
+WOKEN_AT_ONCE = 1_000
+"""Rows of one hold that a worker makes due with each read."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +54,9 @@ class Holding:
         self._changed = changed
         self._open: dict[int, Hold] = {}
         self._by_value: dict[tuple[HoldKind, str], Hold] = {}
+        self._gone: dict[int, Hold | None] = {}
+        """Holds whose rows are being woken; None where only their number is known."""
+        self._reading = asyncio.Lock()
         self._swept_at = clock.monotonic()
         self.known = False
         """The holds were read at least once: nothing may start before."""
@@ -61,6 +68,10 @@ class Holding:
             return None
         names = names_of(record.type, record.entity, record.tenant, lane)
         return next((by_value[name] for name in names if name in by_value), None)
+
+    def open(self) -> Collection[Hold]:
+        """Those that keep jobs from running here."""
+        return self._open.values()
 
     def kept(self) -> Collection[int] | None:
         """The ids of the holds that keep jobs from running here; None before they were read."""
@@ -83,28 +94,45 @@ class Holding:
             await self._clock.sleep(READ_EVERY)
 
     async def read(self) -> None:
-        """Read what is open; the rows of a hold that is gone become due."""
-        mine = {
-            hold.id: hold
-            for hold in await self._holds.open()
-            if hold.release is None or hold.release == self._release
-        }
-        gone = self._open.keys() - mine.keys()
-        if mine != self._open:
+        """Read what is open; rows of a hold that is gone become due."""
+        async with self._reading:
+            found = await self._holds.open()
+            mine = {one.id: one for one in found if one.release in (None, self._release)}
+            self._gone |= {one.id: one for one in self._open.values() if one.id not in mine}
+            self._know(mine)
+            await self._wake()
+
+    async def keep(self, hold: Hold) -> None:
+        """Know of a hold that this worker has made, before it is read."""
+        async with self._reading:
+            self._know({**self._open, hold.id: hold})
+
+    def _know(self, mine: dict[int, Hold]) -> None:
+        changed = mine.keys() != self._open.keys() or not self.known
+        if mine.keys() != self._open.keys():
             self._tell(mine)
-        if mine != self._open or not self.known:
+        self._open = mine  # a probe that is due, or not any more, changes nothing for the others
+        # An operator's hold of a type goes before the breaker's: nothing is probed meanwhile.
+        ordered = sorted(mine.values(), key=lambda hold: not hold.is_breakers)
+        self._by_value = {(hold.kind, hold.value): hold for hold in ordered}
+        if changed:
             self.known = True
-            self._open = mine
-            self._by_value = {(hold.kind, hold.value): hold for hold in mine.values()}
             self._changed()
-        for hold in gone:
-            await self._sweeping.wake_hold(hold, self._owned())
+
+    async def _wake(self) -> None:
+        """Make rows due whose hold is gone, but those that would meet another one at once."""
+        for number, hold in list(self._gone.items()):
+            if hold is not None and (hold.kind, hold.value) in self._by_value:
+                continue
+            woken = await self._sweeping.wake_hold(number, self._owned(), WOKEN_AT_ONCE)
+            if woken < WOKEN_AT_ONCE:
+                del self._gone[number]
 
     async def _sweep(self) -> None:
         partitions = self._owned()
-        rows = await self._sweeping.orphans(partitions, AT_ONCE) if partitions else []
-        for hold in {row.wait.hold for row in rows if row.wait.hold is not None}:
-            await self._sweeping.wake_hold(hold, partitions)
+        if partitions:
+            rows = await self._sweeping.orphans(partitions, AT_ONCE, self._gone)
+            self._gone |= {row.wait.hold: None for row in rows if row.wait.hold is not None}
 
     def _tell(self, mine: dict[int, Hold]) -> None:
         log.info("holds have changed", open=_named(mine.values()))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from processor.ports.ledger import LedgerRow
+    from processor.runtime.breaking import Breakers
     from processor.runtime.delivery import Delivery
     from processor.runtime.memory import Memory
     from processor.runtime.observing import Observer
@@ -42,10 +43,12 @@ class Settling:
         wake: Callable[[], None],
         observer: Observer,
         read_on: Callable[[], None],
+        breakers: Breakers,
     ) -> None:
         self._memory = memory
         self._publisher = publisher
         self._observer = observer
+        self._breakers = breakers
         self._paused: dict[Delivery, asyncio.TimerHandle] = {}
         self.wake = wake
         """Has the dispatcher look soon whether a job can start."""
@@ -57,12 +60,16 @@ class Settling:
     ) -> None:
         """This worker's own outcome of a dispatched job is durable."""
         self._observer.settled(delivery, ending)
+        if ending is Ending.COMPLETE and self._breakers.watching:
+            self._breakers.succeeded((delivery,))
         self._end(delivery)
         self._publish(delivery, body, ending, follow_ups=follow_ups)
 
     def complete(self, ended: Sequence[Ended]) -> None:
         """This worker's own outcomes of many dispatched jobs are durable: they completed."""
         self._observer.completed([one.delivery for one in ended])
+        if self._breakers.watching:
+            self._breakers.succeeded([one.delivery for one in ended])
         forget, release = self._memory.forget, self._memory.mailboxes.release
         lines = self._memory.lines
         publications = []

@@ -18,6 +18,8 @@ payload; types beyond the first thousand, which anybody can submit, are counted 
 | job.unread_seconds | gauge, lane | for how long records were there, and room, and none was read |
 | job.idle_seconds | gauge, lane | for how long records have waited and none was done |
 | job.position_seconds | gauge, lane | how long the position has not moved that stands longest |
+| job.breaker_changes_total | counter, type, state | breakers that a worker opened or closed |
+| job.breakers_open | gauge, type | types that a breaker holds for this worker's release |
 | job.dlq_size | gauge | dead letters that nobody has replayed or discarded, by each projector |
 """
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider
 
+    from processor.domain.breaker import BreakerState
     from processor.domain.events import Reason
     from processor.domain.priority import Priority
 
@@ -86,6 +89,9 @@ class MetricsService:
         self._cancelled = meter.create_counter(
             "job.cancellations_total", "1", "Jobs that were cancelled"
         )
+        self._breakers = meter.create_counter(
+            "job.breaker_changes_total", "1", "Breakers that were opened or closed"
+        )
         self._types: dict[str, Sequence[Attributes]] = {}
         self._others = _by_lane(OTHER_TYPES)
         self._reasons: dict[tuple[str, Priority, Reason], Attributes] = {}
@@ -116,6 +122,18 @@ class MetricsService:
     def cancelled(self, type_: str, lane: Priority) -> None:
         """A cancel has won: counted by whoever cancelled."""
         self._cancelled.add(1, self._of(type_, lane))
+
+    def breaker_changed(self, type_: str, state: BreakerState) -> None:
+        """This worker has opened or closed the breaker of a type."""
+        self._breakers.add(1, {**self._typed(type_), "job.state": state.value})
+
+    def watch_breakers(self, held: Callable[[], Sequence[str]]) -> None:
+        """Report the types that this names, each as 1."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            return [] if self._closed else [Observation(1, self._typed(one)) for one in held()]
+
+        self._gauge("job.breakers_open", "1", "Types that a breaker holds", observe)
 
     def watch_lanes(
         self, depths: Callable[[], Sequence[float]], oldest: Callable[[], Sequence[float]]
@@ -178,6 +196,9 @@ class MetricsService:
             ]
 
         return observe
+
+    def _typed(self, type_: str) -> Attributes:
+        return {"job.type": self._of(type_, LANES[0])["job.type"]}
 
     def _of(self, type_: str, lane: Priority) -> Attributes:
         known = self._types.get(type_)

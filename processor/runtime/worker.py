@@ -26,6 +26,7 @@ from processor.runtime.attempt import Attempts
 from processor.runtime.backlog import watch
 from processor.runtime.beating import Heart
 from processor.runtime.books import Books
+from processor.runtime.breaking import Breakers
 from processor.runtime.calling import Caller
 from processor.runtime.collaborators import Collaborators
 from processor.runtime.dispatcher import Dispatcher
@@ -104,15 +105,18 @@ class WorkerRuntime:
             self._look_again,
         )
         self._observer = Observer(manner.topics, world.clock, world.metrics, world.tracing)
-        settling = Settling(memory, self._publisher, wake, self._observer, self._look_again)
+        self._holding = Holding(
+            world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
+        )
+        self._breakers = Breakers(jobs, world, manner, self._holding, self._owned)
+        settling = Settling(
+            memory, self._publisher, wake, self._observer, self._look_again, self._breakers
+        )
         books = self._books = Books(world.ledger, world.room, world.clock)
         self._flusher = Flusher(books, settling, self._doubt, self.dispatcher.has_more)
         self._queueing = Queueing(books, memory, settling, self._doubt)
         self._replaying = Replaying(books, memory, settling, self._doubt)
         self._recorder = Recorder(books, self._queueing, settling, self._doubt)
-        self._holding = Holding(
-            world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
-        )
         afresh = Afresh(world.room, lambda: self._jobs, self._holding.kept)
         self._returning = Returning(
             world.room,
@@ -178,9 +182,7 @@ class WorkerRuntime:
                 for service in (*services, *fetching):
                     service.cancel()
         except BaseExceptionGroup as failed:
-            if (
-                failed.split((Unavailable, LogCut))[1] is None
-            ):  # no job's doing: nobody is suspected
+            if failed.split((Unavailable, LogCut))[1] is None:  # no job's doing: nobody is suspect
                 await self._heart.leave()
             raise
         finally:
@@ -211,6 +213,7 @@ class WorkerRuntime:
             self._returning.by_time(),
             self._returning.by_turn(),
             self._holding.run(),
+            *self._breakers.services(),
             self._waking.listen(),
             self._waking.run(),
             announcer.run(),
@@ -272,7 +275,7 @@ class WorkerRuntime:
                 self._flusher,
                 self._recorder,
                 settling,
-                self._holding,
+                self._breakers,
                 self._observer,
                 self._manner.grace,
                 self._doubt,

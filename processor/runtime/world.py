@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
     from processor.ports.event_bus import EventRecords
-    from processor.ports.holds import Holds
+    from processor.ports.holds import AllHolds
     from processor.ports.ledger import Ledger
     from processor.ports.log import Log, Reader
     from processor.ports.membership import Membership
@@ -46,7 +46,7 @@ class World:
     suspects: Suspects
     ledger: Ledger
     room: Room
-    holds: Holds
+    holds: AllHolds
     wakes: Wakes
     transactions: Transactions
     shared_transactions: SharedTransactions

@@ -108,7 +108,7 @@ async def test_the_rows_of_a_hold_become_due_when_it_is_gone(rooms: Rooms) -> No
     await rooms.room.record(elsewhere, held(hold.id, entity=10), 0)
     await rooms.holds.release(hold.id, "ada", "done")
     assert await rooms.room.due([0, 1], [], 10) == []
-    await rooms.room.wake_hold(hold.id, [0])
+    await rooms.room.wake_hold(hold.id, [0], 100)
     due = await rooms.room.due([0, 1], [], 10)
     assert set(jobs_of(due)) == {first.job, second.job}
     assert {(row.wait.hold, row.wait.holds, row.revision) for row in due} == {(None, True, 1)}
@@ -118,14 +118,14 @@ async def test_a_job_that_was_parked_while_its_hold_was_released_is_found(rooms:
     fence = await own(rooms.world)
     hold = await rooms.holds.hold(TYPE, "a", "ada", "why")
     await rooms.holds.release(hold.id, "ada", "done")
-    await rooms.room.wake_hold(hold.id, [0])
+    await rooms.room.wake_hold(hold.id, [0], 100)
     late, never = held(hold.id), held(hold.id + 1_000, entity=8)
     await rooms.room.record(fence, late, 0)
     await rooms.room.record(fence, never, 0)
     assert set(jobs_of(await rooms.room.orphans([0], 10))) == {late.job, never.job}
     assert len(await rooms.room.orphans([0], 1)) == 1
     assert await rooms.room.orphans([1], 10) == []
-    await rooms.room.wake_hold(hold.id, [0])
+    await rooms.room.wake_hold(hold.id, [0], 100)
     assert jobs_of(await rooms.room.orphans([0], 10)) == [never.job]
     assert jobs_of(await rooms.room.due([0], [], 10)) == [late.job]
 
@@ -145,7 +145,7 @@ async def test_what_a_hold_kept_waits_anew_for_what_comes_next(rooms: Rooms) -> 
     await rooms.later(HOUR)
     await rooms.room.record(fence, wait, 1)
     assert await age(rooms, wait) >= HOUR, "held and held again is held"
-    await rooms.room.wake_hold(hold.id, [0])
+    await rooms.room.wake_hold(hold.id, [0], 100)
     assert await age(rooms, wait) < HOUR
     await rooms.later(HOUR)
     unheld = replace(wait, hold=None)

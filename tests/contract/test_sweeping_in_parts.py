@@ -67,7 +67,7 @@ async def test_a_hold_is_woken_in_parts_and_whole(rooms: Rooms) -> None:
     hold = await rooms.holds.hold(HoldKind.TYPE, "a", "ada", "why")
     for entity in range(5):
         await rooms.room.record(fence, held(hold.id, entity=entity), 0)
-    await rooms.room.wake_hold(hold.id, [0])
+    await rooms.room.wake_hold(hold.id, [0], 100)
     assert len(await rooms.room.due([0], [], 100)) == 5
 
 
@@ -83,7 +83,7 @@ async def test_waking_passes_by_a_row_that_somebody_is_writing(
     try:
         async with writing.transaction():
             await writing.execute("SELECT FROM jobs.waiting WHERE job = $1 FOR UPDATE", written.job)
-            await rooms.room.wake_hold(hold.id, [0])
+            await rooms.room.wake_hold(hold.id, [0], 100)
             await rooms.room.wake(0, [HELD])
             assert jobs_of(await rooms.room.due([0], [], 10)) == [free.job]
     finally:

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from processor.domain.breaker import BreakerChanged, BreakerState
 from processor.domain.dead_letter import AttemptError, DeadLetterFact, DeadLetterKind, JobFailed
 from processor.domain.events import (
     Cancelled,
@@ -166,5 +167,17 @@ FAILURES = {
         trace=TRACE,
         at=AT,
         event_id=EVENT_ID,
+    ),
+}
+BREAKERS = {
+    "BreakerChanged.1": BreakerChanged(
+        state=BreakerState.OPEN,
+        type="flight.landed",
+        release="2013.2",
+        hold=7,
+        because="10 jobs failed one after the other, the last with ValueError at flights:landed:12",
+        by="the breaker",
+        at=AT + 1,
+        opened_at=AT,
     ),
 }

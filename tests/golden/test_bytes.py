@@ -26,6 +26,7 @@ CODEC = AvroCodec()
 FORM = SingleObject(SCHEMAS)
 
 FINGERPRINTS = {
+    "BreakerChanged.1": "05d3312ca5450b6f",
     "Cancelled.1": "9b39a208b7f0e717",
     "Completed.1": "c8cbb0409b3af032",
     "DeadLetter.1": "6c57602977b74d4b",
@@ -74,6 +75,7 @@ ALL = [
     *golden(expected.JOURNAL, CODEC.decode_journal, encode_journal),
     *golden(expected.DEAD_LETTERS, CODEC.decode_dead_letter, CODEC.encode_dead_letter),
     *golden(expected.FAILURES, CODEC.decode_job_failed, CODEC.encode_job_failed),
+    *golden(expected.BREAKERS, CODEC.decode_breaker_changed, CODEC.encode_breaker_changed),
 ]
 
 

@@ -61,8 +61,9 @@ def test_the_namespaces_never_change() -> None:
             ids.DEAD_LETTER_NAMESPACE,
             ids.FOLLOW_UP_NAMESPACE,
             ids.UNDECODABLE_NAMESPACE,
+            ids.BREAKER_NAMESPACE,
         )
-    ] == [f"6f3e1bb8-3b0e-5d0c-9a3d-2a5c6f0b7a0{number}" for number in range(1, 6)]
+    ] == [f"6f3e1bb8-3b0e-5d0c-9a3d-2a5c6f0b7a0{number}" for number in range(1, 7)]
 
 
 def test_uuid5_is_that_of_rfc_9562() -> None:
@@ -111,6 +112,12 @@ def test_the_id_of_a_dead_letter() -> None:
     # namespace …03, 00000010 and the sixteen bytes of the job, 00000001 2
     digest = of_digest("3a2da95cdf50e2d6786a09a99efd77a5b9195473")
     assert ids.dead_letter_id(JOB, 2) == digest
+
+
+def test_the_id_of_the_news_of_a_breaker() -> None:
+    # namespace …06, 00000001 7, 00000010 1357034400123456, 00000004 open
+    digest = of_digest("f99dc57c9ef05e700ef6761ed066c276ebfc524c")
+    assert ids.breaker_event_id(7, 1_357_034_400_123_456, "open") == digest
 
 
 def test_the_lock_key_of_an_entity() -> None:

@@ -9,6 +9,7 @@ from processor.adapters.avro import AvroCodec, load, success_by_hand
 from processor.adapters.avro.outcomes import outcome_fields
 from processor.adapters.avro.single_object import SingleObject
 from processor.adapters.avro.submissions import submission_fields, submission_of
+from processor.domain.breaker import BreakerChanged
 from processor.domain.dead_letter import DeadLetterFact, JobFailed
 from processor.domain.events import Unknown
 from processor.domain.outcome import Outcome, Success
@@ -47,6 +48,11 @@ def test_a_fact_about_a_dead_letter_is_read_as_it_was_written(fact: DeadLetterFa
 @given(records.failures)
 def test_the_news_of_a_failure_is_read_as_it_was_written(event: JobFailed) -> None:
     assert CODEC.decode_job_failed(CODEC.encode_job_failed(event)) == event
+
+
+@given(records.breaker_changes)
+def test_the_news_of_a_breaker_is_read_as_it_was_written(event: BreakerChanged) -> None:
+    assert CODEC.decode_breaker_changed(CODEC.encode_breaker_changed(event)) == event
 
 
 @given(records.submissions | records.usual_submissions)

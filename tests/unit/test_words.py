@@ -32,7 +32,8 @@ def test_a_wrong_priority_is_answered_with_the_four_words() -> None:
 def test_every_topic_bears_its_namespace() -> None:
     topics = Topics("shop")
     assert topics.lanes == ("shop.critical", "shop.high", "shop.normal", "shop.low")
-    assert topics.every == (*topics.lanes, "shop.events", "shop.dead-letters", "shop.failed")
+    ours, theirs = ("shop.events", "shop.dead-letters"), ("shop.failed", "shop.breakers")
+    assert topics.every == (*topics.lanes, *ours, *theirs)
     assert Topics().lane(Priority.LOW) == "jobs.low"
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from processor.adapters.avro import submission_by_hand, success_by_hand
+from processor.adapters.avro.breakers import breaker_changed_fields, breaker_changed_of
 from processor.adapters.avro.dead_letters import (
     dead_letter_fields,
     dead_letter_of,
@@ -21,6 +22,7 @@ from processor.ports.codec import Undecodable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from processor.domain.breaker import BreakerChanged
     from processor.domain.dead_letter import DeadLetterFact, JobFailed
     from processor.domain.outcome import Outcome, Success
     from processor.domain.status import Live
@@ -112,6 +114,16 @@ class AvroCodec:
         fields = self._form.read("JobFailed", value)
         with _values_of_ours("JobFailed"):
             return job_failed_of(fields)
+
+    def encode_breaker_changed(self, event: BreakerChanged) -> bytes:
+        """The EventBus's news of a breaker."""
+        return self._form.write("BreakerChanged", breaker_changed_fields(event))
+
+    def decode_breaker_changed(self, value: bytes) -> BreakerChanged:
+        """The EventBus's news of a breaker; raises `Undecodable`."""
+        fields = self._form.read("BreakerChanged", value)
+        with _values_of_ours("BreakerChanged"):
+            return breaker_changed_of(fields)
 
 
 @contextmanager

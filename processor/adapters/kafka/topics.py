@@ -95,7 +95,7 @@ def settings(topics: Topics, name: str, in_sync: int) -> dict[str, str]:
     """The configuration of a topic: nothing unread is deleted by age, save what has its copy."""
     return {
         "cleanup.policy": "delete",
-        "retention.ms": str(WEEK) if name == topics.failed else FOR_EVER,
+        "retention.ms": str(WEEK) if name in topics.news else FOR_EVER,
         "retention.bytes": FOR_EVER,
         "max.message.bytes": str(RECORD_BYTES),
         "message.timestamp.type": "LogAppendTime",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator
     from uuid import UUID
 
+    from processor.domain.breaker import BreakerChanged
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
     from processor.domain.quarantine import Suspect
@@ -61,6 +62,10 @@ class MemoryDatabase:
     """In the order in which they were written; nothing in it changes."""
     plans: dict[int, Any] = field(default_factory=dict)
     """As `MemoryPlans` keeps them, by id."""
+    news: dict[UUID, BreakerChanged] = field(default_factory=dict)
+    """What nobody was told of breakers yet, by the event's id."""
+    releases: dict[UUID, str] = field(default_factory=dict)
+    """Of the workers that have joined and not parted."""
     suspects: dict[tuple[int, int, int], tuple[Mark | None, Suspect]] = field(default_factory=dict)
     """By partition, lane and offset: the mark that stands, and what deaths speak of."""
     listeners: list[Callable[[int, JobId], None]] = field(default_factory=list)
@@ -231,9 +236,9 @@ class MemoryDatabase:
         """Whether a row of a later generation carries the job."""
         return any(job == row.job and later > row.generation for job, later in self.waiting)
 
-    def is_open(self, hold: int) -> bool:
+    def is_open(self, hold: int | None) -> bool:
         """Whether a hold stands and has not ended by itself."""
-        found = self.holds.get(hold)
+        found = None if hold is None else self.holds.get(hold)
         return found is not None and (found.until is None or found.until > self.clock.now())
 
     def _spilled(self, partition: int, entity_key: int) -> Iterator[WaitingRow]:

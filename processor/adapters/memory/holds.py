@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from processor.adapters.memory.breaking import MemoryBreaking
 from processor.adapters.memory.operations import write_note
-from processor.adapters.memory.step import Step, onward
 from processor.ports.holds import Hold, HoldKind, HoldMode
 from processor.ports.operations import Note, OperationKind
 
-if TYPE_CHECKING:
-    from processor.adapters.memory.database import MemoryDatabase
 
-
-class MemoryHolds:
-    """`Holds`; its steps are `holds.open`, `.hold` and `.release`."""
-
-    def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
-        self._database = database
-        self.step = step
+class MemoryHolds(MemoryBreaking):
+    """`AllHolds`; its steps are `holds.open`, `.hold`, `.release` and those of breakers."""
 
     async def open(self) -> list[Hold]:
         """See `Holds`."""
@@ -58,12 +50,9 @@ class MemoryHolds:
         lost = await self.step("holds.release")
         released = [one for one in self._open() if hold in (one.id, (one.kind, one.value))]
         for one in released:
-            del self._database.holds[one.id]
+            self._end(one, by, because)
             note = Note(OperationKind.RELEASE, by, because, f"{one.kind} {one.value}")
             write_note(self._database, note)
         if lost is not None:
             raise lost
         return bool(released)
-
-    def _open(self) -> list[Hold]:
-        return [hold for hold in self._database.holds.values() if self._database.is_open(hold.id)]

@@ -55,13 +55,15 @@ class MemorySweeping:
             raise lost
         return [waiting_of(over[key]) for key in found]
 
-    async def orphans(self, partitions: Collection[int], limit: int) -> list[Waiting]:
+    async def orphans(
+        self, partitions: Collection[int], limit: int, besides: Collection[int] = ()
+    ) -> list[Waiting]:
         """See `Sweeping`."""
         lost = await self.step("waiting_room.orphans")
         found = [
             waiting_of(row)
             for row in self._rows(partitions)
-            if row.hold is not None and not self._database.is_open(row.hold)
+            if row.hold not in (None, *besides) and not self._database.is_open(row.hold)
         ]
         if lost is not None:
             raise lost
@@ -100,15 +102,32 @@ class MemorySweeping:
         if lost is not None:
             raise lost
 
-    async def wake_hold(self, hold: int, partitions: Collection[int]) -> None:
+    async def wake_hold(self, hold: int, partitions: Collection[int], limit: int) -> int:
         """See `Sweeping`."""
         lost = await self.step("waiting_room.wake_hold")
         now = self._database.clock.now()
-        for row in list(self._rows(partitions)):
-            if row.hold == hold:
-                self._put(replace(row, due_at=now, since=now, hold=None))
+        held = [row for row in self._rows(partitions) if row.hold == hold][:limit]
+        for row in held:
+            self._put(replace(row, due_at=now, since=now, hold=None))
         if lost is not None:
             raise lost
+        return len(held)
+
+    async def wake_probe(self, hold: int, partitions: Collection[int]) -> bool:
+        """See `Sweeping`."""
+        lost = await self.step("waiting_room.wake_probe")
+        now = self._database.clock.now()
+        asleep = [
+            row
+            for row in self._rows(partitions)
+            if row.hold == hold and (row.due_at is None or row.due_at > now)
+        ]
+        if asleep:
+            chosen = min(asleep, key=lambda row: (row.wait.attempt, row.since, row.row.job))
+            self._put(replace(chosen, due_at=now))
+        if lost is not None:
+            raise lost
+        return bool(asleep)
 
     def _rows(self, partitions: Collection[int]) -> Iterator[rows.Waiting]:
         return (row for row in self._database.waiting.values() if row.partition in partitions)

@@ -19,13 +19,15 @@ class MemoryWorkers:
 
     def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
         self._workers = database.workers
+        self._releases = database.releases
         self.step = step
 
-    async def join(self, worker: UUID, release: str, types: Collection[str]) -> None:  # noqa: ARG002 - nobody asks here
+    async def join(self, worker: UUID, release: str, types: Collection[str]) -> None:  # noqa: ARG002 - nobody asks for them here
         """See `Workers`."""
         lost = await self.step("workers.join")
         known = self._workers.get(worker)
         self._workers[worker] = Beat(0 if known is None else known.beat, leaving=False)
+        self._releases[worker] = release
         if lost is not None:
             raise lost
 
@@ -53,5 +55,6 @@ class MemoryWorkers:
         """See `Workers`."""
         lost = await self.step("workers.part")
         self._workers.pop(worker, None)
+        self._releases.pop(worker, None)
         if lost is not None:
             raise lost

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from processor.adapters.postgres.breaking import COLUMNS, PostgresBreaking, hold_of
 from processor.adapters.postgres.operations import write_note
-from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.waiting_rows import instant
 from processor.domain.priority import Priority
-from processor.ports.holds import Hold, HoldKind, HoldMode
 from processor.ports.operations import Note, OperationKind
 
 if TYPE_CHECKING:
-    import asyncpg
+    from processor.ports.holds import Hold, HoldKind
 
-    from processor.adapters.postgres.pool import Pool
-
-_COLUMNS: Final = "id, kind, value, release, why, made_by, made_at, until, mode::text AS mode"
 _STANDS: Final = "ended_at IS NULL AND (until IS NULL OR until > statement_timestamp())"
 OPEN: Final = f"""
-SELECT {_COLUMNS} FROM jobs.hold WHERE {_STANDS} ORDER BY id
+SELECT {COLUMNS} FROM jobs.hold WHERE {_STANDS} ORDER BY id
 """  # noqa: S608 - names of columns
 _END_BY_TIME: Final = """
 UPDATE jobs.hold SET ended_at = until, ended_by = made_by, ended_why = 'its time was over'
@@ -33,7 +29,7 @@ ON CONFLICT (kind, value, release) WHERE ended_at IS NULL DO UPDATE SET
         WHEN h.until IS NOT NULL AND excluded.until IS NOT NULL
         THEN greatest(h.until, excluded.until)
     END
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """  # noqa: S608 - names of columns
 _RELEASE: Final = f"""
 UPDATE jobs.hold SET ended_at = statement_timestamp(), ended_by = $4, ended_why = $5
@@ -42,11 +38,8 @@ RETURNING kind, value
 """  # noqa: S608 - our own condition
 
 
-class PostgresHolds:
-    """`Holds` in the ledger's database, which every worker reads."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+class PostgresHolds(PostgresBreaking):
+    """`AllHolds` in the ledger's database, which every worker reads."""
 
     async def open(self) -> list[Hold]:
         """Every open hold, the oldest first."""
@@ -74,18 +67,3 @@ class PostgresHolds:
                 note = Note(OperationKind.RELEASE, by, because, f"{kind} {value}")
                 await write_note(connection, note)
         return bool(rows)
-
-
-def hold_of(row: asyncpg.Record) -> Hold:
-    """An open hold, as its columns say."""
-    return Hold(
-        id=row["id"],
-        kind=HoldKind(row["kind"]),
-        value=row["value"],
-        release=row["release"],
-        why=row["why"],
-        by=row["made_by"],
-        since=microseconds(row["made_at"]),
-        until=None if row["until"] is None else microseconds(row["until"]),
-        mode=HoldMode(row["mode"]),
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from processor.adapters.postgres.holds import OPEN, hold_of
+from processor.adapters.postgres.breaking import hold_of
+from processor.adapters.postgres.holds import OPEN
 from processor.adapters.postgres.ownership import OWNERS, owner_of
 from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.waiting_rows import COLUMNS, SETTLED, waiting_of

@@ -29,6 +29,8 @@ ROWS: Final = 20_000
 """Rows that one call of `settled` looks at."""
 WOKEN: Final = 2_000
 """Rows that one transaction makes due."""
+LOOKED_AT: Final = 1_000
+"""Held rows among which a probe is chosen."""
 FIRST_ENTITY: Final = -(2**63)
 LAST_ENTITY: Final = 2**63 - 1
 BEFORE_EVERY_ROW: Final = (UUID(int=0), -1)
@@ -91,7 +93,7 @@ CROSS JOIN unnest($1::smallint[]) p
 CROSS JOIN LATERAL (
     SELECT {COLUMNS} FROM jobs.waiting w WHERE w.hold = held.hold AND w.partition = p LIMIT $2
 ) w
-WHERE NOT EXISTS (
+WHERE held.hold <> ALL ($3::bigint[]) AND NOT EXISTS (
     SELECT FROM jobs.hold o
     WHERE o.id = held.hold AND o.ended_at IS NULL
         AND (o.until IS NULL OR o.until > statement_timestamp())
@@ -143,6 +145,20 @@ FROM (
     FOR UPDATE SKIP LOCKED
 ) seen
 WHERE (waiting.job, waiting.generation) = (seen.job, seen.generation)
+RETURNING 1
+"""
+_WAKE_PROBE: Final = """
+WITH some AS MATERIALIZED (
+    SELECT job, generation FROM jobs.waiting
+    WHERE hold = $1 AND partition = ANY ($2::smallint[]) LIMIT $3
+), chosen AS (
+    SELECT job, generation FROM jobs.waiting JOIN some USING (job, generation)
+    WHERE hold = $1 AND (due_at IS NULL OR due_at > statement_timestamp())
+    ORDER BY attempt, since, job LIMIT 1
+    FOR UPDATE OF waiting SKIP LOCKED
+)
+UPDATE jobs.waiting SET due_at = statement_timestamp() FROM chosen
+WHERE (waiting.job, waiting.generation) = (chosen.job, chosen.generation)
 RETURNING 1
 """
 
@@ -198,10 +214,12 @@ class PostgresSweeping:
             self._row = last[0] if last else BEFORE_EVERY_ROW
         return [waiting_of(row) for row in rows]
 
-    async def orphans(self, partitions: Collection[int], limit: int) -> list[Waiting]:
+    async def orphans(
+        self, partitions: Collection[int], limit: int, besides: Collection[int] = ()
+    ) -> list[Waiting]:
         """Rows whose hold is no longer open; of each hold the index is entered once."""
         async with self._pool.connection(Priority.LOW) as connection:
-            rows = await connection.fetch(_ORPHANS, list(partitions), limit)
+            rows = await connection.fetch(_ORPHANS, list(partitions), limit, list(besides))
         return [waiting_of(row) for row in rows]
 
     async def remove(self, rows: Collection[tuple[JobId, int]]) -> None:
@@ -232,10 +250,20 @@ class PostgresSweeping:
         assert woken is not None  # noqa: S101 - an aggregate's one row
         return woken["last"] if woken["woken"] == WOKEN else None
 
-    async def wake_hold(self, hold: int, partitions: Collection[int]) -> None:
-        """Make the rows that a hold kept due now, in many small transactions."""
-        woken = WOKEN
-        while woken == WOKEN:
+    async def wake_hold(self, hold: int, partitions: Collection[int], limit: int) -> int:
+        """Make rows that a hold kept due now, in small transactions."""
+        woken = 0
+        while woken < limit:
+            portion = min(WOKEN, limit - woken)
             async with self._pool.connection(Priority.NORMAL) as connection:
-                rows = await connection.fetch(_WAKE_HOLD, hold, list(partitions), WOKEN)
-            woken = len(rows)
+                rows = await connection.fetch(_WAKE_HOLD, hold, list(partitions), portion)
+            woken += len(rows)
+            if len(rows) < portion:
+                break
+        return woken
+
+    async def wake_probe(self, hold: int, partitions: Collection[int]) -> bool:
+        """Make one of the rows that a hold keeps due now."""
+        async with self._pool.connection(Priority.NORMAL) as connection:
+            rows = await connection.fetch(_WAKE_PROBE, hold, list(partitions), LOOKED_AT)
+        return bool(rows)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from processor.adapters.postgres.holds import OPEN, hold_of
+from processor.adapters.postgres.breaking import hold_of
+from processor.adapters.postgres.holds import OPEN
 from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.situations import WORKERS, worker_of
 from processor.adapters.postgres.waiting_rows import COLUMNS, SETTLED, waiting_of

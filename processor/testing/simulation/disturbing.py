@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SNAPSHOT_EVERY: Final = 0.2
 SNAPSHOTS: Final = 30
 FORGOTTEN: Final = ("ledger", "waiting", "owners", "workers", "suspects", "ended_at", "values",
-                    "holds", "plans")  # fmt: skip
+                    "holds", "plans", "news", "releases")  # fmt: skip
 """What of a database goes back to an earlier time, beside its projections."""
 
 

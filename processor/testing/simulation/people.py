@@ -94,12 +94,14 @@ class People:
                 self._beside(partial(self._hold, kind, value, step.seconds))
 
     def let_go(self) -> None:
-        """Discard what blocks its entity, and release what is held: nobody else would.
+        """Discard what blocks its entity, and release what people hold: nobody else would.
 
-        A failover may have forgotten a release.
+        What a breaker holds is released by its probes. A failover may have forgotten a release.
         """
         if not self._busy:
-            self._cluster.database.holds.clear()
+            holds = self._cluster.database.holds
+            for hold in [one for one in holds.values() if not one.is_breakers]:
+                del holds[hold.id]
         for (job, generation), waiting in self._cluster.database.waiting.items():
             if waiting.wait.state == WaitingState.BLOCKING.value and not self._busy:
                 self._beside(partial(self._discard, dead_letter_id(job, generation)))
