@@ -160,7 +160,7 @@ class Line:
         return all(
             read.get(place) == partition.end
             for place, partition in self.topics.partitions.items()
-            if place.topic != self.names.failed
+            if place.topic not in self.names.news
         )
 
     async def until(self, reached: Callable[[], bool]) -> None:

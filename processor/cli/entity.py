@@ -10,6 +10,7 @@ from processor.cli.tables import tell_table
 from processor.cli.telling import Json, iso, tell, tell_json
 from processor.domain.errors import ConfigurationError
 from processor.domain.ids import dead_letter_id
+from processor.runtime.held import sentence
 
 if TYPE_CHECKING:
     from processor.ports.views import EntitySeen
@@ -39,7 +40,7 @@ def entity(
         tell_json(_as_json(name, tenant, found), indent=2)
         return
     for hold in found.holds:
-        tell(f"{hold.kind} {hold.value} is held since {iso(hold.since)} by {hold.by}: {hold.why}")
+        tell(sentence(hold))
     if found.head is None:
         tell(f"nothing holds {name}")
     else:

@@ -10,6 +10,7 @@ import typer
 from processor.cli.tables import tell_table
 from processor.cli.telling import Json, iso, tell, tell_json
 from processor.cli.workers import tell_workers
+from processor.runtime.held import sentence
 
 if TYPE_CHECKING:
     from processor.runtime.overview import Overview
@@ -66,7 +67,7 @@ def _tell(seen: Overview) -> None:
         f" {seen.retrying:,} entities wait for a retry, {seen.blocked:,} for an operator"
     )
     for hold in seen.held:
-        tell(f"{hold.kind} {hold.value} is held since {iso(hold.since)} by {hold.by}: {hold.why}")
+        tell(sentence(hold))
     if seen.dead_letters:
         letters = [
             (group.letters, group.type, group.place, iso(group.first_at), iso(group.last_at))

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from uuid import UUID
 
     from processor.domain.breaker import BreakerChanged
@@ -73,6 +73,12 @@ def names_of(
         (HoldKind.TENANT, tenant or ""),
         (HoldKind.LANE, lane.label),
     )
+
+
+def by_name(holds: Iterable[Hold]) -> dict[tuple[HoldKind, str], Hold]:
+    """The holds by what they name; an operator's goes before the breaker's of the same type."""
+    ordered = sorted(holds, key=lambda hold: not hold.is_breakers)
+    return {(hold.kind, hold.value): hold for hold in ordered}
 
 
 class Holds(Protocol):

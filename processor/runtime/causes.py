@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 from processor.domain.explanation import Cause
 from processor.domain.ids import dead_letter_id
 from processor.domain.job import ENDED, State
-from processor.ports.holds import names_of
+from processor.ports.holds import by_name, names_of
 from processor.ports.ledger import Ending
 from processor.ports.waiting_room import WaitingState
 from processor.runtime import obstacles
 from processor.runtime.asked import SILENT
+from processor.runtime.held import sentence
 from processor.runtime.instants import ago, clock
 
 if TYPE_CHECKING:
@@ -96,11 +97,10 @@ def _held(asked: Asked) -> Explanation | None:
     hold = _hold(asked)
     if hold is None:
         return None
-    until = "until it is released" if hold.until is None else f"until {clock(hold.until)}"
     return asked.told(
         Cause.HELD,
-        f"{hold.kind} {hold.value} is held {until}, since {clock(hold.since)} by {hold.by}:"
-        f" {hold.why}",
+        sentence(hold),
+        hold=hold.id,
         kind=hold.kind,
         value=hold.value,
         by=hold.by,
@@ -108,17 +108,20 @@ def _held(asked: Asked) -> Explanation | None:
         since=hold.since,
         until=hold.until,
         release=hold.release,
+        probe_at=hold.probe_at,
+        probe_by=None if hold.probe_by is None else str(hold.probe_by),
+        failed_probes=hold.failed_probes if hold.is_breakers else None,
     )
 
 
 def _hold(asked: Asked) -> Hold | None:
     status, owner = asked.status, asked.owner()
     names = names_of(status.type, status.entity, status.tenant, status.current.lane)
-    standing = {
-        (one.kind, one.value): one
+    standing = by_name(
+        one
         for one in asked.found.holds
         if one.release is None or (owner is not None and owner.release == one.release)
-    }
+    )
     return next((standing[name] for name in names if name in standing), None)
 
 

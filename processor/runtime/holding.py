@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from processor.ports.holds import HoldKind, names_of
+from processor.ports.holds import HoldKind, by_name, names_of
 from processor.ports.ledger import Fault
 
 if TYPE_CHECKING:
@@ -112,9 +112,7 @@ class Holding:
         if mine.keys() != self._open.keys():
             self._tell(mine)
         self._open = mine  # a probe that is due, or not any more, changes nothing for the others
-        # An operator's hold of a type goes before the breaker's: nothing is probed meanwhile.
-        ordered = sorted(mine.values(), key=lambda hold: not hold.is_breakers)
-        self._by_value = {(hold.kind, hold.value): hold for hold in ordered}
+        self._by_value = by_name(mine.values())
         if changed:
             self.known = True
             self._changed()

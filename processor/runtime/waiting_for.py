@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from processor.domain.job import State
-from processor.ports.holds import names_of
+from processor.ports.holds import by_name, names_of
 from processor.ports.waiting_room import WaitingState
 
 if TYPE_CHECKING:
@@ -40,19 +40,21 @@ class Reasons:
             return _OPERATOR if blocks else None
         if status.state not in _BEGUN_AND_NOT_RUNNING:
             return None
-        hold = await self._hold(status)
+        row = await self._row(status)
+        hold = await self._hold(status, None if row is None else row.wait.hold)
         if hold is not None:
             return f"the release of {hold.kind} {hold.value}, held by {hold.by}: {hold.why}"
-        row = await self._row(status)
         return None if row is None else _told(row)
 
     async def _row(self, status: JobStatus) -> Waiting | None:
         row = await self._rows.row(status.job_id)
         return row if row is not None and row.wait.generation == status.generation else None
 
-    async def _hold(self, status: JobStatus) -> Hold | None:
+    async def _hold(self, status: JobStatus, kept_by: int | None) -> Hold | None:
+        """A hold of its; one for a release only where it keeps the job's row."""
         names = names_of(status.type, status.entity, status.tenant, status.current.lane)
-        found = {(one.kind, one.value): one for one in await self._holds.open() if not one.release}
+        opened = await self._holds.open()
+        found = by_name(one for one in opened if not one.release or one.id == kept_by)
         return next((found[name] for name in names if name in found), None)
 
 

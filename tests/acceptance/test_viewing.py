@@ -61,7 +61,7 @@ async def test_the_views_tell_what_blocks_an_entity_and_who_works(ready: Command
         assert (group["type"], group["letters"]) == ("blocks", 1)
         shown = (await command(ready, "overview")).out
         assert "1 for an operator" in shown
-        assert "entity E is held since" in shown
+        assert "entity E is held until it is released, since" in shown
 
 
 async def test_a_flood_without_workers_is_seen_in_its_lane(ready: Commands) -> None:

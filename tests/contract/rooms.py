@@ -20,7 +20,7 @@ from processor.adapters.postgres.wakes import PostgresWakes
 from processor.domain.ids import JobId
 from processor.domain.priority import Priority
 from processor.ports.cancelling import Cancelling, Wakes
-from processor.ports.holds import Holds
+from processor.ports.holds import AllHolds
 from processor.ports.operations import Operations
 from processor.ports.waiting_room import Rows, Sweeping, Wait, Waiting, WaitingRoom, WaitingState
 from tests.contract.worlds import MemoryWorld, PostgresWorld, World, a_job
@@ -39,7 +39,7 @@ class Rooms:
 
     world: World
     room: Room
-    holds: Holds
+    holds: AllHolds
     operations: Operations
     cancelling: Cancelling
     wakes: Wakes
@@ -57,6 +57,7 @@ class Rooms:
                 "UPDATE jobs.waiting SET due_at = due_at - make_interval(secs => $1)",
                 "UPDATE jobs.waiting SET since = since - make_interval(secs => $1)",
                 "UPDATE jobs.hold SET until = until - make_interval(secs => $1)",
+                "UPDATE jobs.hold SET probe_until = probe_until - make_interval(secs => $1)",
             ):
                 await connection.execute(change, seconds)
 

@@ -83,7 +83,9 @@ async def test_a_database_without_tables_or_with_older_ones_says_what_to_do(
     await connection.close()
     connection = await asyncpg.connect(database)
     await connection.execute("UPDATE jobs.migration SET version_num = '0000'")
-    with pytest.raises(ConfigurationError, match="version 0000, this release needs 0003: run"):
+    with pytest.raises(
+        ConfigurationError, match=f"version 0000, this release needs {migrated.NEWEST}: run"
+    ):
         await assert_migrated(connection)
     await connection.close()
 

@@ -71,7 +71,7 @@ def test_every_schema_is_in_the_namespace_and_has_the_name_of_its_file() -> None
     ("written", "sentence"),
     [
         ({"Submission": 99}, "Submission has no version 99; it has 1"),
-        ({"Submision": 1}, "'Submision' is no record; the records are Cancelled, Completed"),
+        ({"Submision": 1}, "'Submision' is no record; the records are BreakerChanged, Cancelled"),
     ],
 )
 def test_a_version_to_be_written_that_does_not_exist_is_one_clear_line(

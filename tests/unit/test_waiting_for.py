@@ -100,6 +100,16 @@ async def test_a_row_of_a_hold_that_was_just_released_is_about_to_go_on() -> Non
     assert await Asked(WaitingState.HELD, hold=5).of() is None
 
 
+async def test_the_hold_of_a_breaker_is_named_where_it_keeps_the_row() -> None:
+    asked = Asked(WaitingState.HELD, hold=1)
+    await asked.holds.trip("mail", "7", "10 jobs failed one after the other", 5.0)
+    told = "the release of type mail, held by the breaker: 10 jobs failed one after the other"
+    assert await asked.of() == told
+    asked = Asked(WaitingState.HELD, hold=2)
+    await asked.holds.trip("mail", "7", "10 jobs failed one after the other", 5.0)
+    assert await asked.of() is None, "a worker of another release runs it"
+
+
 async def test_a_row_of_another_generation_tells_nothing() -> None:
     assert await Asked(WaitingState.QUEUED, generation=2).of() is None
 

@@ -148,11 +148,11 @@ WHERE (waiting.job, waiting.generation) = (seen.job, seen.generation)
 RETURNING 1
 """
 _WAKE_PROBE: Final = """
-WITH some AS MATERIALIZED (
+WITH looked_at AS MATERIALIZED (
     SELECT job, generation FROM jobs.waiting
     WHERE hold = $1 AND partition = ANY ($2::smallint[]) LIMIT $3
 ), chosen AS (
-    SELECT job, generation FROM jobs.waiting JOIN some USING (job, generation)
+    SELECT job, generation FROM jobs.waiting JOIN looked_at USING (job, generation)
     WHERE hold = $1 AND (due_at IS NULL OR due_at > statement_timestamp())
     ORDER BY attempt, since, job LIMIT 1
     FOR UPDATE OF waiting SKIP LOCKED
