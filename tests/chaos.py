@@ -71,7 +71,7 @@ async def plain(request: Request[Work]) -> int:
     return request.payload.number
 
 
-@jobs.handler("fails", retry=Retry(attempts=ATTEMPTS))
+@jobs.handler("fails", retry=Retry(attempts=ATTEMPTS), breaker=None)
 async def fails(request: Request[Work]) -> None:
     await write_effect(request)
     raise RuntimeError("it fails after it wrote")

@@ -100,7 +100,7 @@ async def outside(request: Request[Work]) -> int:
     return request.payload.number
 
 
-@jobs.handler("stumbles", retry=Retry(attempts=4, wait=PAUSE))
+@jobs.handler("stumbles", retry=Retry(attempts=4, wait=PAUSE), breaker=None)
 async def stumbles(request: Request[Work]) -> int:
     """Fail after writing, a few times, and then complete."""
     await write_effect(request)
@@ -117,12 +117,13 @@ async def fail_at_first(request: Request[Work]) -> int:
     return request.payload.number
 
 
-jobs.register("fails", fail_at_first, retry=ONCE)
-jobs.register("exhausts", fail_at_first, retry=Retry(attempts=3, wait=PAUSE))
-jobs.register("blocks", fail_at_first, retry=Retry(attempts=1, on_exhausted="block"))
+# Where every job fails on purpose its breaker would hold them all.
+jobs.register("fails", fail_at_first, retry=ONCE, breaker=None)
+jobs.register("exhausts", fail_at_first, retry=Retry(attempts=3, wait=PAUSE), breaker=None)
+jobs.register("blocks", fail_at_first, retry=Retry(attempts=1, on_exhausted="block"), breaker=None)
 
 
-@jobs.handler("rejects", retry=Retry(attempts=4, wait=PAUSE))
+@jobs.handler("rejects", retry=Retry(attempts=4, wait=PAUSE), breaker=None)
 async def rejects(request: Request[Work]) -> None:
     """Say after writing that another attempt would change nothing."""
     await write_effect(request)

@@ -47,7 +47,7 @@ from processor import Jobs, Reject, Request
 jobs = Jobs()
 
 
-@jobs.handler("refused")
+@jobs.handler("refused", breaker=None)
 async def refused(request: Request[int]) -> None:
     raise Reject(f"number {request.payload}")
 """

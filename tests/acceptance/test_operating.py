@@ -45,7 +45,7 @@ class Application:
         self.mended = False
         self.ran: list[UUID] = []
         self.running = asyncio.Event()
-        self.jobs.register("skips", self.breaks, retry=Retry(attempts=1))
+        self.jobs.register("skips", self.breaks, retry=Retry(attempts=1), breaker=None)
         self.jobs.register("blocks", self.breaks, retry=Retry(attempts=1, on_exhausted="block"))
         self.jobs.register("works", self.works)
         self.jobs.register("stays", self.stays)

@@ -143,7 +143,7 @@ def test_every_test_that_it_names_is_there() -> None:
 
 def test_every_metric_is_named() -> None:
     instruments = re.findall(r"^\| (job\.\w+) \|", telemetry.__doc__ or "", flags=re.MULTILINE)
-    assert len(instruments) == 13
+    assert len(instruments) == 15
     assert set(re.findall(r"`(job\.\w+)`", README)) - {"job.py"} == set(instruments)
 
 
