@@ -29,7 +29,7 @@ from processor.bootstrap.projecting import projecting
 from processor.domain.events import Started
 from processor.domain.ids import dead_letter_id
 from tests.commands import Commands
-from tests.inside import command, told, when
+from tests.inside import command, told, when, working
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -244,3 +244,33 @@ async def test_an_unknown_id_is_an_error_and_never_a_state(ready: Commands) -> N
             ended = await command(ready, words[0], str(unknown), *words[1:])
             assert ended.refusal == f"there is no job {unknown}"
             assert ended.out == ""
+
+
+async def test_a_job_is_found_by_its_type_key_and_tenant_as_given(ready: Commands) -> None:
+    jobs = Jobs()
+
+    @jobs.handler("noted")
+    async def noted(request: Request[int]) -> int:
+        return request.payload
+
+    async with working(ready.settings, jobs) as client:
+        plain = Submission("noted", 1, dedupe_key="k")
+        whole = Submission("noted", 2, entity="E", tenant="acme", dedupe_key="k")
+        for job in await client.submit([plain, whole]):
+            await client.result(job, timeout=60)
+        assert (await client.find("noted", "k")).job_id == plain.id
+        found = await client.find("noted", "k", entity="E", tenant="acme")
+        assert (found.job_id, found.result) == (whole.id, b"2")
+        named = ("--type", "noted", "--key", "k")
+        (shown,) = await told(ready, "status", *named, "--tenant", "acme", "--entity", "E")
+        assert (shown["id"], shown["state"]) == (str(whole.id), "complete")
+        (shown,) = await told(ready, "status", *named)
+        assert shown["id"] == str(plain.id)
+        with pytest.raises(JobNotFound):
+            await client.find("noted", "another")
+        for words, refusal in (
+            (named[:2], "which job is meant is not said: name its id, or its --type and --key"),
+            ((), "which job is meant is not said"),
+            ((*named, str(plain.id)), "name a job by its id or by --type and --key, not by both"),
+        ):
+            assert (await command(ready, "status", *words)).refusal.startswith(refusal)
