@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from tenacity import wait_fixed
 
+from processor.domain.breaker import Breaker
 from processor.domain.ids import JobId
 from processor.domain.priority import Priority
 from processor.domain.retry import Retry
@@ -44,6 +45,8 @@ GROUPED: Final = ("effect", "stumbles", "fails", "flaky", "parent", "poison")
 
 RECORD_BYTES: Final = 128 * 1024
 """More than this the log does not take, so that a handler can easily return too much (H10)."""
+EAGER: Final = Breaker(run=3, ratio=0.5, of=8, wait=0.5, longest=2.0)
+"""Opens where a few jobs fail, so that runs of few jobs have breakers that open and close."""
 HEALED_AT: Final = 16.0
 """Seconds into a run from which on the world outside is not ill any more."""
 CALL_OUTSIDE: Final = frozenset({"nothing", "calls"})
@@ -77,6 +80,7 @@ class Witnessed(Jobs):
             retry=handler.retry,
             timeout=handler.timeout,
             transaction=transaction,
+            breaker=EAGER,
         )
 
 

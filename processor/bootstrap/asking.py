@@ -16,10 +16,13 @@ from processor.adapters.postgres.situations import PostgresSituations
 from processor.adapters.postgres.telling import TellingHistory, told
 from processor.adapters.postgres.waiting_room import PostgresWaitingRoom
 from processor.bootstrap.topics import assert_topics
+from processor.domain.errors import Unavailable
+from processor.ports.log import Place
 from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.asking import Asker, places_of
 from processor.runtime.explaining import Explainer
 from processor.runtime.waiting_for import Reasons
+from projections.history import NAME as HISTORY
 from projections.history import FoldedHistory
 
 if TYPE_CHECKING:
@@ -29,10 +32,11 @@ if TYPE_CHECKING:
     from processor.domain.ids import JobId
     from processor.domain.status import JobStatus
     from processor.ports.codec import Codec
-    from processor.ports.log import Place
     from processor.settings import Settings
 
 CONNECTIONS: Final = 4
+LAG_SECONDS: Final = 5.0
+"""How long a broker is waited for that tells how far the history is behind."""
 
 
 @asynccontextmanager
@@ -105,4 +109,18 @@ def explainer_over(settings: Settings, pool: Pool, codec: Codec, asker: Asker) -
         codec,
         grace=settings.handler_grace,
         look_ahead=settings.look_ahead,
+        lag=lambda partition: _lag(settings, pool, partition),
     )
+
+
+async def _lag(settings: Settings, pool: Pool, partition: int) -> int | None:
+    """Records of a partition's journal that the history has not folded; None without a broker."""
+    place = Place(settings.topics.events, partition)
+    if settings.kafka is None:
+        return None
+    try:
+        async with KafkaReader(settings.kafka, [place], start_seconds=LAG_SECONDS) as reader:
+            (_, end) = (await reader.bounds([place]))[place]
+    except Unavailable:
+        return None
+    return max(0, end - (await PostgresProjections(pool).checkpoint(HISTORY, place) or 0))

@@ -17,6 +17,7 @@ from processor.bootstrap.asking import asker_over, client_pool, explainer_over
 from processor.bootstrap.operating import desk_over, plans_over
 from processor.bootstrap.topics import check_topics
 from processor.domain.errors import ConfigurationError
+from processor.domain.ids import job_of_dedupe_key
 from processor.runtime import client
 from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.operating import Operator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from processor.domain.explanation import Explanation
     from processor.domain.ids import JobId
+    from processor.domain.status import JobStatus
     from processor.ports.event_bus import EventBus
     from processor.runtime.asking import Asker
     from processor.runtime.explaining import Explainer
@@ -62,6 +64,15 @@ class Client(client.Client):
         self._letters = letters
         self._explainer = explainer
         self._plans = plans
+
+    async def find(
+        self, type_: str, dedupe_key: str, *, entity: str | None = None, tenant: str | None = None
+    ) -> JobStatus:
+        """The status of the job that was submitted with a dedupe key: its id is computed of these.
+
+        `entity` and `tenant` as they were given, which may be none. Raises `JobNotFound`.
+        """
+        return await self.status(job_of_dedupe_key(tenant, type_, entity, dedupe_key))
 
     async def explain(self, job_id: JobId) -> Explanation:
         """Why a job does not run: the one thing that keeps it, as a sentence and in its parts.

@@ -12,6 +12,7 @@ from processor.cli.bench import bench
 from processor.cli.cancel import cancel
 from processor.cli.chaos import chaos
 from processor.cli.demo import demo
+from processor.cli.doctor import doctor
 from processor.cli.entity import entity
 from processor.cli.explain import explain
 from processor.cli.hold import hold, release
@@ -26,6 +27,10 @@ from processor.cli.worker import worker
 from processor.cli.workers import workers
 from processor.settings import describe
 
+EXIT_CODES = """Exit codes: 0 it was done; 1 what was looked at is not as it should be (doctor, \
+demo, chaos, rebuild); 2 it was refused or could not be done, and standard error says why in one \
+line; 130 it was interrupted."""
+
 
 def _settings() -> str:
     lines = [f"{name} ({default or 'not set'}): {text}" for name, default, text in describe()]
@@ -35,9 +40,8 @@ def _settings() -> str:
 app = typer.Typer(
     name="processor",
     help="Jobs on Apache Kafka and PostgreSQL: one at a time per entity, in order, exactly once.",
-    epilog=_settings(),
+    epilog=f"{EXIT_CODES}\n\n{_settings()}",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -55,6 +59,7 @@ _COMMANDS = (
     entity,
     overview,
     workers,
+    doctor,
     cancel,
     hold,
     release,

@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from processor.cli.telling import tell_json
+
 
 def local(
     folder: Annotated[
@@ -29,10 +31,11 @@ def local(
     env: Annotated[
         bool, typer.Option("--env", help="Print the settings that name the running one, and end.")
     ] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --env: as JSON.")] = False,
 ) -> None:
     """Run Apache Kafka and PostgreSQL here, from Python packages alone, until Ctrl-C."""
     if env:
-        _print_settings(folder)
+        _print_settings(folder, json=json)
         return
     from processor.cli.downloading import downloading
     from processor.local.stack import running
@@ -59,13 +62,16 @@ def local(
         console.print("stopped")
 
 
-def _print_settings(folder: Path | None) -> None:
+def _print_settings(folder: Path | None, *, json: bool) -> None:
     from processor.cli.finding import settings_of_local
     from processor.domain.errors import ConfigurationError
 
     found = settings_of_local(folder)
     if not found:
         raise ConfigurationError("no `processor local` runs here: start it in another terminal")
+    if json:
+        tell_json(dict(found), indent=2)
+        return
     for name, value in found.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+from processor.cli.telling import Json, tell, tell_json
 
 
-def migrate() -> None:
+def migrate(json: Json = False) -> None:
     """Create the topics and the tables that are missing; harmless when nothing is."""
     from processor.bootstrap.migrating import migrate as bring_up
     from processor.cli.finding import find_settings
@@ -13,5 +13,10 @@ def migrate() -> None:
 
     settings = find_settings()
     created = run(bring_up(settings))
-    sys.stdout.write(f"topics created: {', '.join(created) or 'none, all were there'}\n")
-    sys.stdout.write("tables: up to date\n")
+    if json:
+        tell_json({"topics_created": created, "tables": "up to date"}, indent=2)
+        return
+    tell(
+        f"topics created: {', '.join(created) or 'none, all were there'}",
+        "tables: up to date",
+    )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from processor.cli.telling import Json, tell_json
 
 if TYPE_CHECKING:
     from processor.settings import Settings
@@ -19,6 +22,7 @@ def rebuild(
         bool,
         typer.Option("--although-different", help="Take the tables' place also where they differ."),
     ] = False,
+    json: Json = False,
 ) -> None:
     """Fold the log again from its start, compare it with the tables, and take their place.
 
@@ -33,7 +37,11 @@ def rebuild(
     settings.need_database()
     began = time.monotonic()
     rebuilt = run(_rebuild(settings, although_different=although_different))
-    tell(rebuilt, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    if json:
+        tell_json({**asdict(rebuilt), "seconds": seconds}, indent=2)
+    else:
+        tell(rebuilt, seconds)
     if rebuilt.comparison.different and not rebuilt.replaced:
         raise typer.Exit(1)
 

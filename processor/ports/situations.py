@@ -26,6 +26,16 @@ class Seat(NamedTuple):
     """Its record's offset; -1 where only its outcome is known."""
 
 
+class Recorded(NamedTuple):
+    """What the ledger's database holds of a job, as bytes: one of the two is there."""
+
+    seat: Seat
+    submission: bytes | None
+    """Of the row by which it waits."""
+    outcome: bytes | None
+    """Of its newest end."""
+
+
 @dataclass(frozen=True, slots=True)
 class LiveWorker:
     """A worker's row."""
@@ -77,6 +87,10 @@ class Situations(Protocol):
 
     async def seat(self, job: JobId) -> Seat | None:
         """Where a waiting job's row says that it sits; None where none waits."""
+        ...
+
+    async def recorded(self, job: JobId) -> Recorded | None:
+        """A job of which no history tells, as it waits or has ended; None where neither is so."""
         ...
 
     async def of(self, job: JobId, seat: Seat) -> Situation:

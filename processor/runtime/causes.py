@@ -80,6 +80,8 @@ def _running(asked: Asked) -> Explanation | None:
     long = row is not None and row.wait.state is WaitingState.RUNNING
     if not long and (row is not None or job.state is not State.PROCESSING):
         return None
+    if (locked := obstacles.locked(asked)) is not None:
+        return locked  # it ran there, and the partition is another's now
     where, since = job.worker or "a worker", job.started_at
     said = f"it runs at {where}" + ("" if since is None else f" since {clock(since)}")
     if job.progress is not None:
@@ -144,18 +146,25 @@ def _due(asked: Asked) -> Explanation | None:
 
 
 def _handler(asked: Asked) -> Explanation | None:
-    type_, row = asked.status.type, asked.row
-    alive = asked.alive()
-    if not alive or any(type_ in one.types for one in alive):
-        return None
+    type_, row, alive = asked.status.type, asked.row, asked.alive()
+    able, owner = [one for one in alive if type_ in one.types], asked.owner()
     parked = row is not None and row.wait.state is WaitingState.HELD
     ends = row.since + int(asked.grace * _SECOND) if parked and row is not None else None
     grace = "" if ends is None else f"; it fails at {clock(ends)} if none comes"
+    if not alive or (able and (not parked or owner is None or owner in able)):
+        return None
+    if able and owner is not None:
+        whose = f"worker {str(owner.id)[:8]}, which owns partition {asked.seat.partition},"
+        said = f"{whose} has no handler for {type_}; {len(able)} of {len(alive)} live workers have"
+    else:
+        said = f"none of {len(alive)} live workers has" if len(alive) > 1 else "no live worker has"
+        said = f"{said} a handler for {type_}"
     return asked.told(
         Cause.NO_HANDLER,
-        f"no live worker has a handler for {type_}{grace}",
+        f"{said}{grace}",
         type=type_,
         workers=len(alive),
+        able=len(able),
         grace_ends_at=ends,
     )
 

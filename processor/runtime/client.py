@@ -9,7 +9,6 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from processor.domain.errors import ConfigurationError, InvalidSubmission, SubmitError
-from processor.domain.ids import job_of_dedupe_key
 from processor.domain.priority import Priority
 from processor.ports.operations import AuditQuery
 from processor.runtime.checking import check, chunks_of
@@ -110,15 +109,6 @@ class Client:
         Waits a little for the history to come so far. Raises `JobNotFound`.
         """
         return await self._asking().status(job_id)
-
-    async def find(
-        self, type_: str, dedupe_key: str, *, entity: str | None = None, tenant: str | None = None
-    ) -> JobStatus:
-        """The status of the job that was submitted with a dedupe key: its id is computed of these.
-
-        `entity` and `tenant` as they were given, which may be none. Raises `JobNotFound`.
-        """
-        return await self.status(job_of_dedupe_key(tenant, type_, entity, dedupe_key))
 
     async def result(self, job_id: JobId, timeout: float = RESULT_TIMEOUT) -> Any:  # noqa: ANN401 - whatever the handler returned
         """Wait for the job's end, at most `timeout` seconds; what its handler returned.

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from processor.domain.errors import Unavailable
 from processor.domain.events import Queued, Retrying
+from processor.domain.explanation import Cause
 from processor.domain.ids import entity_key
 from processor.domain.outcome import Outcome
 from processor.ports.codec import Undecodable
 from processor.ports.situations import Seat
 from processor.runtime.asked import Asked
 from processor.runtime.causes import cause_of
+from processor.runtime.untold import not_projected, status_of_recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from processor.domain.explanation import Explanation
     from processor.domain.ids import JobId
     from processor.domain.status import JobStatus
@@ -33,7 +38,10 @@ class Explainer:
         *,
         grace: float,
         look_ahead: int,
+        lag: Callable[[int], Awaitable[int | None]],
     ) -> None:
+        """`lag`: records of a partition's journal that the history has not folded, if known."""
+        self._lag = lag
         self._asker = asker
         self._situations = situations
         self._codec = codec
@@ -45,11 +53,25 @@ class Explainer:
 
         The snapshot is taken after the history was asked: what it holds is the newer word.
         """
-        status = await self._asker.status(job)
+        try:
+            status = await self._asker.status(job)
+        except Unavailable:
+            known = await self._recorded(job)
+            if known is None:
+                raise
+            status = known
         seat = await self._situations.seat(job) or seat_of(status)
         found = await self._situations.of(job, seat)
         asked = Asked(status, seat, found, self._grace, self._look_ahead, self._failed)
-        return cause_of(asked)
+        cause = cause_of(asked)
+        if cause.cause is Cause.NOT_PROJECTED:
+            return not_projected(cause, seat, await self._lag(seat.partition))
+        return cause
+
+    async def _recorded(self, job: JobId) -> JobStatus | None:
+        """A job of which the history, which is behind, does not tell."""
+        recorded = await self._situations.recorded(job)
+        return None if recorded is None else status_of_recorded(job, recorded, self._codec)
 
     def _failed(self, row: Waiting) -> Retrying | None:
         if row.wait.body is None:

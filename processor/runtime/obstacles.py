@@ -82,14 +82,21 @@ def locked(asked: Asked) -> Explanation | None:
     lock, worker = asked.found.lock, asked.owner()
     if lock is None or worker is None or str(worker.id)[:8] in lock.application:
         return None
+    holder = next((one for one in asked.found.workers if str(one.id)[:8] in lock.application), None)
+    silent = None if holder is None else holder.silent
+    dead = silent is not None and silent >= SILENT
+    frozen = f"; that worker has shown no sign of life for {silent:.0f} s" if dead else ""
     return asked.told(
         Cause.LOCKED,
         f"{lock.application or 'a process'} (backend {lock.pid}) holds the lock of"
         f" {asked.status.entity} since {clock(lock.since)} and does not own its partition"
-        f"{'; it asks nothing meanwhile' if lock.idle else ''}",
+        f"{'; it asks nothing meanwhile' if lock.idle else ''}"
+        f"{frozen}",
         pid=lock.pid,
         application=lock.application,
         since=lock.since,
+        worker=None if holder is None else str(holder.id),
+        silent=silent,
     )
 
 

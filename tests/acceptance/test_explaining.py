@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import asyncpg
 import pytest
 from tenacity import wait_fixed
 
-from processor import Client, JobId, Jobs, Reject, Request, Retry, Settings, State, Submission
+from processor import (
+    Client,
+    JobId,
+    Jobs,
+    Reject,
+    Request,
+    Retry,
+    Settings,
+    State,
+    Submission,
+    Worker,
+)
+from processor.bootstrap.projecting import projecting
 from processor.domain.explanation import Cause, Explanation
 from processor.domain.ids import dead_letter_id, entity_key
 from tests.commands import Commands
@@ -161,3 +175,96 @@ async def test_what_goes_first_in_its_lane_is_counted(ready: Commands) -> None:
         assert found.sentence == "it waits for a free slot; at most 2 records go first"
         application.go_on.set()
         await client.result(jobs[-1], timeout=60)
+
+
+async def test_a_history_that_is_behind_is_named_with_how_far(ready: Commands) -> None:
+    application = Application()
+    async with Worker(application.jobs, ready.settings), Client.connect(ready.settings) as client:
+        waiting = await client.submit(Submission("waits", entity="E"))
+        job = await client.submit(Submission("works"))
+        behind = await client.submit(Submission("works", entity="E"))
+        found = await explained(client, job, Cause.NOT_PROJECTED, " of the journal behind in ")
+        assert found.sentence.startswith("it is complete; its history does not tell so yet: it is ")
+        lag = found.details["lag"]
+        assert isinstance(lag, int)
+        assert lag >= 1
+        # Whoever did not submit it is told by the database that workers write.
+        (shown,) = await told(ready, "explain", str(job))
+        assert (shown["cause"], shown["details"]["lag"]) == ("not_projected", lag)
+        application.go_on.set()
+        for one in (waiting, behind):
+            await explained(client, one, Cause.NOT_PROJECTED)
+
+
+@pytest.mark.parametrize("partitions", [2])
+async def test_of_several_workers_the_owner_that_lacks_the_handler_is_named(
+    ready: Commands,
+) -> None:
+    able, lacking = Application(), Jobs()
+    async with (
+        working(ready.settings, able.jobs) as client,
+        Worker(lacking, ready.settings),
+    ):
+        there = "which owns partition"
+        jobs = [await client.submit(Submission("works")) for _ in range(40)]
+        found = await asyncio.gather(
+            *(first_of(client, one, {Cause.ENDED, Cause.NO_HANDLER}) for one in jobs)
+        )
+        lacked = [one for one in found if one.cause is Cause.NO_HANDLER]
+        assert lacked
+        assert all(
+            " has no handler for works; 1 of 2 live workers have" in one.sentence for one in lacked
+        )
+        assert all(there in one.sentence for one in lacked)
+        nobody = await client.submit(Submission("nobody"))
+        one = await explained(client, nobody, Cause.NO_HANDLER, "; it fails at ")
+        assert one.sentence.startswith("none of 2 live workers has a handler for nobody; it fails")
+        assert one.details["workers"] == 2
+
+
+async def first_of(client: Client, job: JobId, causes: set[Cause]) -> Explanation:
+    """The explanation, as soon as it names one of the causes."""
+    async with asyncio.timeout(60):
+        while True:
+            found = await client.explain(job)
+            if found.cause in causes:
+                return found
+            await asyncio.sleep(0.1)  # nobody tells
+
+
+SLEEPING = """
+from processor import Jobs, Request
+
+jobs = Jobs()
+
+
+@jobs.handler("sleeps", timeout=120)
+async def sleeps(request: Request[None]) -> None:
+    connection = await request.connection()
+    await connection.execute("SELECT pg_sleep(45)")
+"""
+
+
+@pytest.mark.long
+async def test_a_frozen_worker_that_holds_the_entitys_lock_is_named(ready: Commands) -> None:
+    (ready.folder / "sleeping.py").write_text(SLEEPING)
+    start = partial(ready.serving, "worker", "sleeping:jobs")
+    async with projecting(ready.settings), Client.connect(ready.settings) as client:
+        with start() as first, start() as second:
+            job = await client.submit(Submission("sleeps", entity="E"))
+            behind = await client.submit(Submission("sleeps", entity="E"))
+            found = await explained(client, job, Cause.RUNNING)
+            _, pid, short = str(found.details["worker"]).split("/")
+            frozen = first if first.pid == int(pid) else second
+            frozen.send_signal(signal.SIGSTOP)
+            try:
+                found = await explained(client, job, Cause.RUNNING, " no sign of life for ")
+                # Its partition goes to the other, and the database goes on with its statement.
+                found = await explained(client, job, Cause.LOCKED, " no sign of life for ")
+                assert found.sentence.startswith(f"job-handlers {short} (backend ")
+                assert str(found.details["worker"]).startswith(short)
+                found = await explained(client, behind, Cause.LOCKED)
+                assert str(found.details["worker"]).startswith(short)
+            finally:
+                frozen.send_signal(signal.SIGCONT)
+                frozen.kill()

@@ -134,6 +134,9 @@ class Ends:
     def __init__(self, cluster: OperatedCluster) -> None:
         self._cluster = cluster
 
+    async def recorded(self, _job: JobId) -> None:
+        """Not asked: the history knows the job."""
+
     async def seat(self, job: JobId) -> Seat | None:
         """None: meanwhile the job was run to its end, and no row waits."""
         worker = self._cluster.start()
@@ -154,6 +157,10 @@ async def nothing_stands() -> dict[Place, int]:
     return {}
 
 
+async def three(_partition: int) -> int:
+    return 3
+
+
 @in_virtual_time
 async def test_a_job_that_ends_between_two_looks_is_explained_by_its_end() -> None:
     """Its history says queued and no row waits any more: that is not "not read yet"."""
@@ -163,7 +170,10 @@ async def test_a_job_that_ends_between_two_looks_is_explained_by_its_end() -> No
     client = cluster.a_client()
     assert (await client.status(job)).state is State.QUEUED
     asker = Asker(cluster.history, Acknowledged(), nothing_stands, cluster.clock)
-    explainer = Explainer(asker, Ends(cluster), CODEC, grace=60, look_ahead=10)
+    explainer = Explainer(asker, Ends(cluster), CODEC, grace=60, look_ahead=10, lag=three)
     found = await explainer.explain(job)
     assert found.cause is Cause.NOT_PROJECTED
-    assert found.sentence == "it is complete; its history does not tell so yet"
+    assert found.sentence == (
+        "it is complete; its history does not tell so yet: it is 3 records of the journal behind in"
+        f" partition {found.details['partition']}"
+    )

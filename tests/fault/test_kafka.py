@@ -15,7 +15,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from processor.adapters.kafka.log import KafkaLog, size_of
 from processor.adapters.kafka.membership import KafkaMembership
 from processor.adapters.kafka.reader import KafkaReader
-from processor.adapters.kafka.topics import create, settings
+from processor.adapters.kafka.requirements import settings
+from processor.adapters.kafka.topics import create
 from processor.domain.errors import Unavailable
 from processor.domain.limits import RECORD_BYTES
 from processor.domain.topics import Topics

@@ -32,6 +32,7 @@ METADATA: Final = 3
 VERSION: Final = 11
 BYTES_OF_AN_ID: Final = 16
 NO_ID: Final = bytes(BYTES_OF_AN_ID)
+NOT_TOLD: Final = -(2**31)
 
 
 class Topic(NamedTuple):
@@ -41,6 +42,8 @@ class Topic(NamedTuple):
     """Kafka's own id, written as its tools do."""
     copies: Sequence[int]
     """Of each partition, how many replicas it has."""
+    operations: int | None = None
+    """A bit for each operation that this user may do, by its number; None where it is not told."""
 
 
 class Described(NamedTuple):
@@ -58,8 +61,12 @@ async def describe(admin: Any, names: Sequence[str]) -> Described:  # noqa: ANN4
     answer = await client.send(client.get_random_node(), _Ask(names))
     _, brokers, cluster, _, found, _ = answer
     topics = {
-        name: Topic(_written(identity), [len(partition[4]) for partition in partitions])
-        for code, name, identity, _, partitions, *_ in found
+        name: Topic(
+            _written(identity),
+            [len(partition[4]) for partition in partitions],
+            None if operations == NOT_TOLD else operations,
+        )
+        for code, name, identity, _, partitions, operations, *_ in found
         if for_code(code) is NoError
     }
     return Described(cluster, len(brokers), topics)
@@ -156,7 +163,7 @@ class _Ask:
         """Its bytes after the header."""
         tags: dict[int, bytes] = {}
         topics = [(NO_ID, name, tags) for name in self._names]
-        encoded: bytes = _ASKED.encode((topics, False, False, tags))
+        encoded: bytes = _ASKED.encode((topics, False, True, tags))
         return encoded
 
     def build_request_header(self, correlation_id: int, client_id: str) -> Any:  # noqa: ANN401

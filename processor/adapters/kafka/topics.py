@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -18,22 +18,20 @@ from aiokafka.errors import (
     for_code,
 )
 
+from processor.adapters.kafka import requirements
 from processor.adapters.kafka.connection import CLIENT_ID, begin, first_line
-from processor.adapters.kafka.describing import Topic, describe
+from processor.adapters.kafka.describing import describe
 from processor.adapters.kafka.reader import KafkaReader
+from processor.adapters.kafka.requirements import COPIES, IN_SYNC, settings
 from processor.domain.errors import ConfigurationError, Unavailable
-from processor.domain.limits import RECORD_BYTES
 from processor.ports.log import Place
 
 if TYPE_CHECKING:
+    from processor.adapters.kafka.requirements import Wrong
     from processor.domain.topics import Topics
 
 PARTITIONS: Final = 12
-COPIES: Final = 3
-IN_SYNC: Final = 2
 LEADER_SECONDS: Final = 20.0
-WEEK: Final = 7 * 24 * 3600 * 1000
-FOR_EVER: Final = "-1"
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +44,13 @@ class Cluster:
     brokers: int
     topics: Mapping[str, str]
     """Kafka's own id of each topic, by name."""
+
+
+class Examined(NamedTuple):
+    """What a cluster is, and what of it is wrong."""
+
+    cluster: Cluster
+    wrong: Sequence[Wrong]
 
 
 async def create(
@@ -91,19 +96,6 @@ async def delete(address: str, topics: Topics) -> None:
             raise ConfigurationError(f"the topic {name} cannot be deleted: {error.__name__}")
 
 
-def settings(topics: Topics, name: str, in_sync: int) -> dict[str, str]:
-    """The configuration of a topic: nothing unread is deleted by age, save what has its copy."""
-    return {
-        "cleanup.policy": "delete",
-        "retention.ms": str(WEEK) if name in topics.news else FOR_EVER,
-        "retention.bytes": FOR_EVER,
-        "max.message.bytes": str(RECORD_BYTES),
-        "message.timestamp.type": "LogAppendTime",
-        "min.insync.replicas": str(in_sync),
-        "unclean.leader.election.enable": "false",
-    }
-
-
 async def lead(address: str, places: Sequence[Place]) -> None:
     """Wait until every place has a leader that answers; a new topic has none for some 200 ms."""
     if not places:
@@ -119,29 +111,53 @@ async def check(
 
     With `waive_copies` a single broker will do: an acknowledged record then dies with its disk.
     """
-    _assert_extension()
-    async with administering(address) as admin:
-        found = await describe(admin, topics.every)
-        _assert_partitions(topics, found.topics, partitions)
-        configured = await _configured(admin, topics.every)
-    for name in topics.every:
-        _assert_settings(topics, name, configured[name])
-        if not waive_copies:
-            _assert_copies(name, found.topics[name], configured[name])
+    examined = await examine(address, topics, partitions=partitions, waive_copies=waive_copies)
+    for wrong in examined.wrong:
+        raise ConfigurationError(wrong.what)
     if waive_copies:
         log.warning(
             "replication is not checked: acknowledged records may be on one disk only",
-            brokers=found.brokers,
+            brokers=examined.cluster.brokers,
         )
+    return examined.cluster
+
+
+async def examine(
+    address: str,
+    topics: Topics,
+    *,
+    partitions: int,
+    waive_copies: bool = False,
+    rights: bool = False,
+) -> Examined:
+    """Look at everything that the promises rest on, and tell all that is wrong.
+
+    Raises `ConfigurationError` for a broker that is too old, and `Unavailable`.
+    """
+    async with administering(address) as admin:
+        found = await describe(admin, topics.every)
+        there = [name for name in topics.every if name in found.topics]
+        configured = await _configured(admin, there)
+    wrong = [
+        *requirements.of_the_client(),
+        *requirements.of_partitions(topics, found.topics, partitions),
+    ]
+    for name in there:
+        wrong += requirements.of_settings(topics, name, configured[name])
+        if not waive_copies:
+            wrong += requirements.of_copies(name, found.topics[name], configured[name])
+        if rights:
+            wrong += requirements.of_rights(name, found.topics[name])
     ids = {name: topic.id for name, topic in found.topics.items()}
-    return Cluster(found.cluster, found.brokers, ids)
+    return Examined(Cluster(found.cluster, found.brokers, ids), wrong)
 
 
 async def assert_there(address: str, topics: Topics, *, partitions: int) -> None:
     """Raise `ConfigurationError`, one line, where a topic is missing; `Unavailable`."""
     async with administering(address) as admin:
         found = await describe(admin, topics.every)
-    _assert_partitions(topics, found.topics, partitions)
+    for wrong in requirements.of_partitions(topics, found.topics, partitions):
+        raise ConfigurationError(wrong.what)
 
 
 @contextlib.asynccontextmanager
@@ -171,59 +187,3 @@ async def _configured(admin: Any, names: Sequence[str]) -> Mapping[str, Mapping[
                 raise ConfigurationError(f"the topic {name} cannot be looked at: {reason}")
             found[name] = {entry[0]: entry[1] for entry in entries}
     return found
-
-
-def _assert_extension() -> None:
-    from aiokafka.record import default_records  # noqa: PLC0415 - looked at, not used
-
-    if default_records.DefaultRecordBatchBuilder is default_records._DefaultRecordBatchBuilderPy:  # noqa: SLF001
-        raise ConfigurationError(
-            "aiokafka runs without its C extension, ten times slower;"
-            " install a wheel of it and unset AIOKAFKA_NO_EXTENSIONS"
-        )
-
-
-def _assert_partitions(topics: Topics, known: Mapping[str, Topic], wanted: int) -> None:
-    for name in topics.every:
-        topic = known.get(name)
-        if topic is None:
-            raise ConfigurationError(f"the topic {name} does not exist: run `processor migrate`")
-        found = len(topic.copies)
-        if found != wanted:
-            raise ConfigurationError(
-                f"the topic {name} has {found} partitions, and this namespace was made with"
-                f" {wanted}; entities would change places, so nothing was started"
-            )
-
-
-def _assert_settings(topics: Topics, name: str, found: Mapping[str, str]) -> None:
-    wanted = settings(topics, name, 1)
-    for setting in ("cleanup.policy", "message.timestamp.type", "retention.ms", "retention.bytes"):
-        if found[setting] != wanted[setting]:
-            raise ConfigurationError(
-                f"the topic {name} has {setting}={found[setting]}, and {wanted[setting]} is needed"
-            )
-    if int(found["max.message.bytes"]) < RECORD_BYTES:
-        raise ConfigurationError(
-            f"the topic {name} has max.message.bytes={found['max.message.bytes']},"
-            f" and {RECORD_BYTES} is needed"
-        )
-
-
-def _assert_copies(name: str, topic: Topic, found: Mapping[str, str]) -> None:
-    copies = min(topic.copies)
-    if copies < COPIES:
-        raise ConfigurationError(
-            f"the topic {name} has {copies} replicas, and {COPIES} are needed,"
-            " so that an acknowledged job survives the loss of a broker"
-        )
-    if int(found["min.insync.replicas"]) < IN_SYNC:
-        raise ConfigurationError(
-            f"the topic {name} has min.insync.replicas={found['min.insync.replicas']},"
-            f" and {IN_SYNC} is needed"
-        )
-    if found["unclean.leader.election.enable"] != "false":
-        raise ConfigurationError(
-            f"the topic {name} has unclean.leader.election.enable="
-            f"{found['unclean.leader.election.enable']}, and false is needed"
-        )

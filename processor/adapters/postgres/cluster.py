@@ -56,6 +56,16 @@ class Cluster:
                 await connection.execute(_NEW_TOPICS, given)
             await connection.execute(_OWNERSHIP, partitions)
 
+    async def compare(
+        self, partitions: int, kafka_cluster_id: str, topic_ids: Mapping[str, str]
+    ) -> None:
+        """The same without remembering anything: before the first `pin` all is well."""
+        async with self._pool.connection(Priority.HIGH) as connection:
+            row = await connection.fetchrow(_READ)
+        if row is not None:
+            _compare(row["partitions"], partitions, row["kafka"], kafka_cluster_id)
+            _compare_topics(json.loads(row["topics"]), topic_ids)
+
 
 def _compare(pinned: int, partitions: int, known: str, kafka: str) -> None:
     if known != kafka:

@@ -11,7 +11,7 @@ from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.waiting_rows import COLUMNS, SETTLED, waiting_of
 from processor.domain.priority import Priority
 from processor.ports.ledger import Ending
-from processor.ports.situations import LATELY, LiveWorker, Lock, Seat, Situation
+from processor.ports.situations import LATELY, LiveWorker, Lock, Recorded, Seat, Situation
 
 if TYPE_CHECKING:
     from typing import Any
@@ -24,6 +24,10 @@ SELECT {COLUMNS} FROM jobs.waiting w WHERE w.job = $1 ORDER BY w.generation DESC
 """  # noqa: S608 - names of columns
 _ENDING: Final = """
 SELECT generation, outcome::text FROM jobs.ledger WHERE job = $1 ORDER BY generation DESC LIMIT 1
+"""
+_END: Final = """
+SELECT partition, lane, at_offset, body FROM jobs.ledger WHERE job = $1
+ORDER BY generation DESC LIMIT 1
 """
 _HEAD: Final = f"""
 SELECT {COLUMNS} FROM jobs.waiting w
@@ -69,6 +73,19 @@ class PostgresSituations:
         if row is None:
             return None
         return Seat(row["partition"], Priority(row["lane"]), row["entity_key"], row["place"])
+
+    async def recorded(self, job: JobId) -> Recorded | None:
+        """A job of which no history tells, as it waits or has ended; None where neither is so."""
+        async with self._pool.connection() as connection:
+            row = await connection.fetchrow(_ROW, job)
+            end = await connection.fetchrow(_END, job)
+        if row is not None:
+            seat = Seat(row["partition"], Priority(row["lane"]), row["entity_key"], row["place"])
+            return Recorded(seat, row["submission"], None)
+        if end is None:
+            return None
+        partition, lane, offset, body = end
+        return Recorded(Seat(partition, Priority(lane), 0, offset), None, body)
 
     async def of(self, job: JobId, seat: Seat) -> Situation:
         """Everything that decides whether the job may run."""

@@ -35,6 +35,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PATIENCE: Final = 60.0
 """Seconds that an operator waits for a job to die before he turns away."""
 TRIES: Final = 20
+PROBES: Final = 5
+"""Of a breaker's, that fail before an operator releases its type."""
 
 
 class People:
@@ -96,12 +98,14 @@ class People:
     def let_go(self) -> None:
         """Discard what blocks its entity, and release what people hold: nobody else would.
 
-        What a breaker holds is released by its probes. A failover may have forgotten a release.
+        What a breaker holds is released by its probes, or by an operator who sees that they fail,
+        since the type does on purpose. A failover may have forgotten a release.
         """
         if not self._busy:
             holds = self._cluster.database.holds
-            for hold in [one for one in holds.values() if not one.is_breakers]:
-                del holds[hold.id]
+            for hold in list(holds.values()):
+                if not hold.is_breakers or hold.failed_probes >= PROBES:
+                    del holds[hold.id]
         for (job, generation), waiting in self._cluster.database.waiting.items():
             if waiting.wait.state == WaitingState.BLOCKING.value and not self._busy:
                 self._beside(partial(self._discard, dead_letter_id(job, generation)))

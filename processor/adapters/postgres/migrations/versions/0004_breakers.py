@@ -2,12 +2,12 @@
 
 from processor.adapters.postgres.migrations.objects import create
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Add it; a worker of the release before goes on: such a hold is one like any other to it."""
-    create("tables", ("hold_of_breaker",))
+    create("changes", ("hold_of_breaker",))
