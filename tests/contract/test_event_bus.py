@@ -371,7 +371,9 @@ async def test_what_is_no_event_and_what_names_no_group_is_refused_in_one_line(
     world: World,
 ) -> None:
     bus = world.bus()
-    with pytest.raises(ConfigurationError, match="Append is no event of the bus; there is BreakerChanged, JobFail"):
+    with pytest.raises(
+        ConfigurationError, match="Append is no event of the bus; there is BreakerC"
+    ):
         bus.subscribe(Append, group="billing")  # type: ignore[type-var]
     for name in ("", "a b", "-a", "x" * 101):
         with pytest.raises(ConfigurationError, match="cannot name a group"):
