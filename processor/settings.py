@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]+")
 _PORTS = range(1, 65_536)
 
 
@@ -77,6 +78,12 @@ def _release(text: str) -> str:
 def _namespace(text: str) -> str:
     if not _NAMESPACE.fullmatch(text):
         raise ValueError(f"{_shown(text)} is not made of a-z, 0-9 and - after a letter")
+    return text
+
+
+def _address(text: str) -> str:
+    if not _HOST.fullmatch(text) and not _ADDRESS.fullmatch(text):
+        raise ValueError(f"{_shown(text)} is no host")
     return text
 
 
@@ -179,6 +186,16 @@ class Settings:
         300.0,
         _seconds(1, 86_400),
         "seconds that a subscriber may take for one event before others of its group get it",
+    )
+    api_host: str = _setting(
+        "JOBS_API_HOST",
+        "127.0.0.1",
+        _address,
+        "where `processor api` listens; beyond a loopback address it needs tokens",
+    )
+    api_port: int = _setting("JOBS_API_PORT", 8080, _count(0, 65_535), "and on which port")
+    api_tokens: str | None = _setting(
+        "JOBS_API_TOKENS", None, str, "the file that says who may do what over HTTP"
     )
     local: str | None = _setting(
         "JOBS_LOCAL", None, str, "the data folder of `processor local`, instead of one in your home"

@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 from processor.domain.errors import DeadLetterNotFound
 from processor.domain.selection import EVERY, Selection
 from processor.ports.codec import Undecodable
-from processor.ports.projection import LetterQuery
+from processor.ports.projection import LetterQuery, LetterRow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from uuid import UUID
 
     from processor.domain.dead_letter import DeadLetterFact
+    from processor.domain.ids import JobId
+    from processor.domain.submission import SubmissionRecord
     from processor.ports.codec import Codec
-    from processor.ports.projection import Chosen, Closing, LetterGroup, LetterRow, LetterRows
+    from processor.ports.projection import (
+        Chosen,
+        Closing,
+        HistoryRows,
+        LetterGroup,
+        LetterRows,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +58,12 @@ class DeadLetters:
         type: str | None = None,
         place: str | None = None,
         tenant: str | None = None,
+        after: DeadLetter | None = None,
     ) -> AsyncIterator[DeadLetter]:
         """Every letter of a selection, or of a type, an error's place, a tenant.
 
-        In the order of death. Only a selection of discarded letters has any that are not open.
+        In the order of death, those that died later than `after`. Only a selection of discarded
+        letters has any that are not open.
         """
         chosen = replace(
             selection,
@@ -61,7 +71,7 @@ class DeadLetters:
             place=place or selection.place,
             tenant=tenant or selection.tenant,
         )
-        query = LetterQuery(chosen)
+        query = LetterQuery(chosen, None if after is None else _row_of(after))
         while rows := await self._rows.chosen(query):
             for letter in self._readable(rows):
                 yield letter
@@ -86,3 +96,34 @@ class DeadLetters:
             return DeadLetter(self._codec.decode_dead_letter(row.body), row.closed)
         except Undecodable:
             return None
+
+
+class Submissions:
+    """What jobs were submitted with."""
+
+    def __init__(self, rows: HistoryRows, codec: Codec) -> None:
+        self._rows = rows
+        self._codec = codec
+
+    async def newest(self, job: JobId) -> SubmissionRecord | None:
+        """The record of a job's newest generation that the history can read; None without one."""
+        records = await self._rows.of(job)
+        found = [
+            record
+            for row in records.history
+            if row.upto < 0 and (record := self.decoded(row.body)) is not None
+        ]
+        return max(found, key=lambda one: one.generation, default=None)
+
+    def decoded(self, body: bytes | None) -> SubmissionRecord | None:
+        """A record of a lane; None for what is none that this release can read."""
+        try:
+            return None if body is None else self._codec.decode_submission(body)
+        except Undecodable:
+            return None
+
+
+def _row_of(letter: DeadLetter) -> LetterRow:
+    """By what a page knows which letter was the last before it."""
+    died = letter.died
+    return LetterRow(died.job.bytes, died.generation, died.id, died.at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from processor.cli import dead_letters
+from processor.cli.api import api
 from processor.cli.bench import bench
 from processor.cli.cancel import cancel
 from processor.cli.chaos import chaos
@@ -23,6 +24,7 @@ from processor.cli.projector import projector
 from processor.cli.rebuild import rebuild
 from processor.cli.status import status
 from processor.cli.submit import submit
+from processor.cli.token import token
 from processor.cli.worker import worker
 from processor.cli.workers import workers
 from processor.settings import describe
@@ -53,6 +55,8 @@ _COMMANDS = (
     migrate,
     worker,
     projector,
+    api,
+    token,
     submit,
     status,
     explain,

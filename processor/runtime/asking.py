@@ -123,6 +123,10 @@ class Asker:
             )
         raise JobNotFound(f"there is no job {job}")
 
+    async def reach(self, positions: Mapping[Place, int]) -> bool:
+        """Wait a little for the history to have passed these offsets; whether it has."""
+        return not await self._wait_for(positions, self._patience)
+
     async def seen(self, job: JobId) -> JobStatus | None:
         """What is known of a job now, without waiting; None where nothing is."""
         found = await self._told(job)

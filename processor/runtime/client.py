@@ -17,13 +17,16 @@ from processor.runtime.submitting import Terms
 from processor.runtime.trace_context import active_trace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from processor.domain.ids import JobId
     from processor.domain.status import JobStatus
     from processor.ports.event_bus import EventBus
     from processor.ports.holds import Hold, HoldKind
+    from processor.ports.log import Place
     from processor.ports.operations import Operation
+    from processor.runtime.acknowledged import Acknowledgement
     from processor.runtime.asking import Asker
     from processor.runtime.cancelling import Cancellation
     from processor.runtime.checking import Chunk, Submissions
@@ -109,6 +112,14 @@ class Client:
         Waits a little for the history to come so far. Raises `JobNotFound`.
         """
         return await self._asking().status(job_id)
+
+    def acknowledged(self, job_id: JobId) -> Acknowledgement | None:
+        """Where the log says that a submission of this client's stands, while it is remembered."""
+        return self._submitter.acknowledged(job_id)
+
+    async def reach(self, positions: Mapping[Place, int]) -> bool:
+        """Wait a little for the history to come so far; whether it has."""
+        return await self._asking().reach(positions)
 
     async def result(self, job_id: JobId, timeout: float = RESULT_TIMEOUT) -> Any:  # noqa: ANN401 - whatever the handler returned
         """Wait for the job's end, at most `timeout` seconds; what its handler returned.

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from processor.domain.ids import JobId
     from processor.domain.submission import SubmissionRecord, Trace
     from processor.domain.topics import Topics
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
     from processor.ports.log import Log
-    from processor.runtime.acknowledged import Acknowledged
+    from processor.runtime.acknowledged import Acknowledged, Acknowledgement
     from processor.runtime.checking import Checked
 
 _ENTITIES_KEPT: Final = 65_536
@@ -110,6 +111,10 @@ class Submitter:
         for span, answer in zip(spans, answers, strict=False):
             self._tracing.sent(span, answer)
         return self._kept(records, appends, answers)
+
+    def acknowledged(self, job: JobId) -> Acknowledgement | None:
+        """The newest place of a job that was sent from here, while it is remembered."""
+        return self._acknowledged.find(job)
 
     def _kept(
         self,

@@ -14,6 +14,7 @@ from processor.adapters.memory.log import MemoryLog
 from processor.adapters.memory.operations import MemoryOperations
 from processor.adapters.memory.plans import MemoryPlans
 from processor.adapters.memory.projection import MemoryProjections
+from processor.adapters.memory.situations import MemorySituations
 from processor.adapters.memory.step import onward
 from processor.adapters.memory.waiting_room import MemoryWaitingRoom
 from processor.bootstrap.producing import Client
@@ -25,6 +26,7 @@ from processor.ports.projection import Move
 from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.asking import Asker, places_of
 from processor.runtime.desk import Desk
+from processor.runtime.explaining import Explainer
 from processor.runtime.handlers import Jobs
 from processor.runtime.operating import Operator
 from processor.runtime.plan_runner import PORTION, PlanRunner
@@ -84,7 +86,14 @@ class OperatedCluster(MemoryCluster):
             MemoryEventBus(self.groups, kinds, desk.log),
             Operator(desk, asker),
             DeadLetters(self.projections, self.codec),
-            plans=Plans(desk, plans, PlanRunner(desk, plans, plans)),
+            Explainer(
+                asker,
+                MemorySituations(self.database, step=hook),
+                self.codec,
+                grace=self.manner.grace,
+                look_ahead=self.manner.look_ahead.jobs,
+            ),
+            Plans(desk, plans, PlanRunner(desk, plans, plans)),
         )
 
     def _desk(self, hook: Hook, acknowledged: Acknowledged) -> Desk:

@@ -49,6 +49,8 @@ class MemoryDatabase:
     waiting: dict[tuple[JobId, int], Waiting] = field(default_factory=dict)
     owners: dict[int, Owner] = field(default_factory=dict)
     workers: dict[UUID, Beat] = field(default_factory=dict)
+    handlers: dict[UUID, frozenset[str]] = field(default_factory=dict)
+    """The types that each worker has handlers for."""
     locks: dict[int, object] = field(default_factory=dict)
     """Who holds an entity's lock."""
     ended_at: dict[tuple[JobId, int], int] = field(default_factory=dict)

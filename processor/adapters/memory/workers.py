@@ -20,12 +20,14 @@ class MemoryWorkers:
     def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
         self._workers = database.workers
         self._releases = database.releases
+        self._handlers = database.handlers
         self.step = step
 
-    async def join(self, worker: UUID, release: str, types: Collection[str]) -> None:  # noqa: ARG002 - nobody asks for them here
+    async def join(self, worker: UUID, release: str, types: Collection[str]) -> None:
         """See `Workers`."""
         lost = await self.step("workers.join")
         known = self._workers.get(worker)
+        self._handlers[worker] = frozenset(types)
         self._workers[worker] = Beat(0 if known is None else known.beat, leaving=False)
         self._releases[worker] = release
         if lost is not None:

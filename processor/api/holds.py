@@ -1,0 +1,129 @@
+"""What is kept from running, and how is it held and released?"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+
+from processor.api.answers import AT, Answer
+from processor.api.asked import Because, Body, Name
+from processor.api.description import told
+from processor.api.instants import iso, known_iso, microseconds
+from processor.api.service import Overseeing, Ruling, Served
+from processor.domain.limits import LAST_MOMENT
+from processor.domain.priority import Priority
+from processor.ports.holds import HoldKind
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from processor.ports.holds import Hold
+
+routes = APIRouter(prefix="/holds", tags=["holds"])
+
+
+class HoldAnswer(Answer):
+    """An open hold."""
+
+    id: int
+    kind: HoldKind
+    value: str = Field(examples=["billing"])
+    release: str | None
+    """Only workers of this release are held; null: all of them."""
+    why: str = Field(examples=["the payment API is down"])
+    by: str = Field(examples=["ada"])
+    since: str = Field(examples=[AT])
+    until: str | None
+    mode: str = Field(examples=["held"])
+
+
+class HoldsAnswer(Answer):
+    """Every open hold, the oldest first."""
+
+    holds: list[HoldAnswer]
+
+
+class ReleasedAnswer(Answer):
+    """Whether a hold was open."""
+
+    released: bool
+
+
+def _moment(when: AwareDatetime) -> AwareDatetime:
+    if not 0 <= microseconds(when) <= LAST_MOMENT:
+        raise ValueError("it is no time from 1970 to 9999, in UTC")
+    return when
+
+
+class HeldBody(Body):
+    """What is held: a job type, an entity, a tenant or a lane."""
+
+    kind: HoldKind
+    value: Name = Field(examples=["billing"])
+    because: Because
+
+    @model_validator(mode="after")
+    def _lane(self) -> Self:
+        if self.kind is HoldKind.LANE:
+            Priority.parse(self.value)
+        return self
+
+    @property
+    def named(self) -> str:
+        """The value as holds have it."""
+        return Priority.parse(self.value).label if self.kind is HoldKind.LANE else self.value
+
+
+class HoldBody(HeldBody):
+    """What is held, and until when."""
+
+    until: Annotated[AwareDatetime, AfterValidator(_moment)] | None = None
+    """It ends by itself then; without it, when somebody releases it."""
+
+
+class ReleaseBody(HeldBody):
+    """What is released."""
+
+
+@routes.get("")
+async def holds(service: Served, _: Overseeing) -> HoldsAnswer:
+    """Every open hold."""
+    return HoldsAnswer(holds=[hold_answer(one) for one in await service.holds.open()])
+
+
+@routes.post("", status_code=HTTPStatus.CREATED, responses=told(422))
+async def hold(asked: HoldBody, service: Served, bearer: Ruling) -> HoldAnswer:
+    """Keep the jobs of a type, an entity, a tenant or a lane from running.
+
+    What runs already runs to its end. Where it is held already the first hold stands.
+    """
+    until = None if asked.until is None else microseconds(asked.until)
+    return hold_answer(
+        await service.holds.hold(asked.kind, asked.named, bearer.subject, asked.because, until)
+    )
+
+
+@routes.post("/release", responses=told(422))
+async def release(asked: ReleaseBody, service: Served, bearer: Ruling) -> ReleasedAnswer:
+    """Let them go on."""
+    what = (asked.kind, asked.named)
+    released = await service.holds.release(what, bearer.subject, asked.because)
+    return ReleasedAnswer(released=released)
+
+
+def hold_answer(hold: Hold) -> HoldAnswer:
+    """One hold."""
+    return HoldAnswer(
+        id=hold.id,
+        kind=hold.kind,
+        value=hold.value,
+        release=hold.release,
+        why=hold.why,
+        by=hold.by,
+        since=known_iso(hold.since),
+        until=iso(hold.until),
+        mode=hold.mode.name.lower(),
+    )
