@@ -79,7 +79,6 @@ class Site(Harness):
             client=client,
             clock=cluster.clock,
             views=views,
-            holds=self._holds,
             overview=Remembered(overseer.look, cluster.clock, 1),
             submissions=Submissions(cluster.projections, CODEC),
             places=lambda text: parsed(text, TOPICS, cluster.partitions),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 
-from processor.api import health, holds, jobs, letters, standing, submitting
+from processor.api import auditing, health, holds, jobs, letters, plans, standing, submitting
 from processor.api.description import VERSION, describe
 from processor.api.guarding import Asked, Bounded, FromHere, Headed, Unbroken
 from processor.api.measuring import Measured
@@ -39,7 +39,7 @@ def application(service: Service, tokens: Tokens | None, *, only_loopback: bool)
     app.state.streams = Streams()
     app.include_router(health.routes)
     version = APIRouter(prefix="/v1")
-    for part in (submitting, jobs, standing, letters, holds):
+    for part in (submitting, jobs, standing, letters, plans, holds, auditing):
         version.include_router(part.routes)
     app.include_router(version)
     app.include_router(pages())

@@ -17,14 +17,19 @@ def _lane(text: str) -> str:
     return Priority.parse(text).label
 
 
-def _name(text: str) -> str:
+def written(text: str) -> str:
+    """Text that can be stored; raises `ValueError`."""
     if "\0" in text:
         raise ValueError("it has a NUL character in it")
     try:
-        size = len(text.encode())
+        text.encode()
     except UnicodeEncodeError:
         raise ValueError("it is not valid Unicode") from None
-    if size > NAME_BYTES:
+    return text
+
+
+def _name(text: str) -> str:
+    if len(written(text).encode()) > NAME_BYTES:
         raise ValueError(f"it has more than {NAME_BYTES} bytes")
     return text
 
@@ -32,13 +37,7 @@ def _name(text: str) -> str:
 def _reason(text: str) -> str:
     if not text.strip():
         raise ValueError("it says nothing")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("it is not valid Unicode") from None
-    if "\0" in text:
-        raise ValueError("it has a NUL character in it")
-    return text
+    return written(text)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=NAME_BYTES), AfterValidator(_name)]
@@ -123,3 +122,10 @@ class ReplayBody(ReasonBody):
 
     priority: Lane | None = None
     """The lane, instead of the job's own."""
+
+
+class EditBody(ReplayBody):
+    """A dead letter's replay with another payload."""
+
+    payload: Any = Field(examples=[{"tail": "N14228", "minutes": 227}])
+    """Instead of the one that died; the generation that died keeps its own."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from processor.api.answers import AT, Answer
 from processor.api.asked import Because, Body, Name
 from processor.api.description import told
-from processor.api.instants import iso, known_iso, microseconds
+from processor.api.instants import Instant, iso, known_iso, microseconds
 from processor.api.service import Overseeing, Ruling, Served
-from processor.domain.limits import LAST_MOMENT
 from processor.domain.priority import Priority
 from processor.ports.holds import HoldKind
 
@@ -52,12 +51,6 @@ class ReleasedAnswer(Answer):
     released: bool
 
 
-def _moment(when: AwareDatetime) -> AwareDatetime:
-    if not 0 <= microseconds(when) <= LAST_MOMENT:
-        raise ValueError("it is no time from 1970 to 9999, in UTC")
-    return when
-
-
 class HeldBody(Body):
     """What is held: a job type, an entity, a tenant or a lane."""
 
@@ -80,7 +73,7 @@ class HeldBody(Body):
 class HoldBody(HeldBody):
     """What is held, and until when."""
 
-    until: Annotated[AwareDatetime, AfterValidator(_moment)] | None = None
+    until: Instant | None = None
     """It ends by itself then; without it, when somebody releases it."""
 
 
@@ -91,7 +84,7 @@ class ReleaseBody(HeldBody):
 @routes.get("")
 async def holds(service: Served, _: Overseeing) -> HoldsAnswer:
     """Every open hold."""
-    return HoldsAnswer(holds=[hold_answer(one) for one in await service.holds.open()])
+    return HoldsAnswer(holds=[hold_answer(one) for one in await service.client.holds()])
 
 
 @routes.post("", status_code=HTTPStatus.CREATED, responses=told(422))
@@ -102,15 +95,18 @@ async def hold(asked: HoldBody, service: Served, bearer: Ruling) -> HoldAnswer:
     """
     until = None if asked.until is None else microseconds(asked.until)
     return hold_answer(
-        await service.holds.hold(asked.kind, asked.named, bearer.subject, asked.because, until)
+        await service.client.hold(
+            asked.kind, asked.named, by=bearer.subject, because=asked.because, until=until
+        )
     )
 
 
 @routes.post("/release", responses=told(422))
 async def release(asked: ReleaseBody, service: Served, bearer: Ruling) -> ReleasedAnswer:
     """Let them go on."""
-    what = (asked.kind, asked.named)
-    released = await service.holds.release(what, bearer.subject, asked.because)
+    released = await service.client.release(
+        asked.kind, asked.named, by=bearer.subject, because=asked.because
+    )
     return ReleasedAnswer(released=released)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, AwareDatetime
+
+from processor.domain.limits import LAST_MOMENT
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -25,3 +29,13 @@ def iso(at: int | None) -> str | None:
 def microseconds(when: datetime) -> int:
     """A time with its zone, as the domain has it."""
     return (when - _EPOCH) // _MICROSECOND
+
+
+def _moment(when: datetime) -> datetime:
+    if not 0 <= microseconds(when) <= LAST_MOMENT:
+        raise ValueError("it is no time from 1970 to 9999, in UTC")
+    return when
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_moment)]
+"""A time with its zone that we can store."""

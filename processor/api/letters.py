@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from processor.api.answers import AT, JOB, Answer, ErrorAnswer, PayloadAnswer
-from processor.api.asked import Name, ReasonBody, ReplayBody
+from processor.api.asked import EditBody, Name, ReasonBody, ReplayBody
 from processor.api.description import told
 from processor.api.instants import iso, known_iso
 from processor.api.jobs import parsed
 from processor.api.limits import PAGE
-from processor.api.problems import nowhere
+from processor.api.problems import Problem, nowhere
 from processor.api.service import Operating, Reader, Served
 from processor.domain.errors import DeadLetterNotFound
 from processor.domain.ids import dead_letter_id
 from processor.domain.priority import Priority
+from processor.domain.selection import Selection
 from processor.runtime.submission import new_id
 
 if TYPE_CHECKING:
     from processor.api.service import Service
     from processor.api.tokens import Bearer
+    from processor.domain.changes import Change
     from processor.ports.projection import LetterGroup
     from projections.queries import DeadLetter
 
 SHOWN: Final = 100
-GROUPED: Final = 10_000
-"""Letters of one tenant that are counted into groups."""
 
 routes = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 
@@ -84,6 +85,13 @@ class GroupAnswer(Answer):
     letters: int = Field(examples=[40_000])
     first_at: str = Field(examples=[AT])
     last_at: str = Field(examples=[AT])
+    release: str = Field(examples=["2026.11.3"])
+    """Of the workers that ran them last."""
+    tenants: list[str]
+    """The first of them by name."""
+    tenant_count: int
+    overtaken: int
+    """Letters whose entity has completed another job since."""
 
 
 class GroupsAnswer(Answer):
@@ -92,10 +100,25 @@ class GroupsAnswer(Answer):
     groups: list[GroupAnswer]
 
 
+class ChangeAnswer(Answer):
+    """How a payload was edited, in one place."""
+
+    path: str = Field(examples=["legs.0.tail"])
+    before: Any = None
+    after: Any = None
+
+
 class OperatedAnswer(Answer):
     """What was done with a dead letter."""
 
     job: UUID = Field(examples=[JOB])
+
+
+class EditedAnswer(OperatedAnswer):
+    """What was done, and what was changed."""
+
+    generation: int = Field(examples=[2])
+    changes: list[ChangeAnswer]
 
 
 @routes.get("", responses=told(404, 422))
@@ -131,10 +154,10 @@ async def letters(
 @routes.get("/groups")
 async def groups(service: Served, bearer: Reader) -> GroupsAnswer:
     """The open dead letters, counted by what they died of."""
-    if bearer.everywhere:
-        found = await service.client.dead_letters.groups()
-        return GroupsAnswer(groups=[group_answer(one) for one in found])
-    return GroupsAnswer(groups=await _groups_of(service, bearer))
+    if bearer.tenant is None and not bearer.everywhere:
+        raise Problem(HTTPStatus.FORBIDDEN, "Groups need a token of a tenant, or of every one.")
+    found = await service.client.dead_letters.groups(Selection(tenant=bearer.tenant))
+    return GroupsAnswer(groups=[group_answer(one) for one in found])
 
 
 @routes.get("/{letter}", responses=told(422))
@@ -179,6 +202,31 @@ async def discard(
     return OperatedAnswer(job=job)
 
 
+@routes.post("/{letter}/edit", responses=told(409, 422))
+async def edit(letter: Letter, asked: EditBody, service: Served, bearer: Operating) -> EditedAnswer:
+    """Replay it with another payload; what was changed, by whom and why, stays in its history."""
+    died = (await _seen(service, bearer, letter)).died
+    lane = None if asked.priority is None else Priority.parse(asked.priority)
+    done = await service.client.edit(
+        died.id, asked.payload, by=bearer.subject, because=asked.because, priority=lane
+    )
+    return EditedAnswer(
+        job=done.job, generation=done.generation, changes=changes_of(done.first.changes)
+    )
+
+
+def changes_of(changes: tuple[Change, ...]) -> list[ChangeAnswer]:
+    """Each place that an edit changed."""
+    return [
+        ChangeAnswer(path=one.path, before=_json(one.before), after=_json(one.after))
+        for one in changes
+    ]
+
+
+def _json(text: bytes | None) -> Any:  # noqa: ANN401 - any JSON
+    return None if text is None else parsed(text)
+
+
 def group_answer(group: LetterGroup) -> GroupAnswer:
     """One group."""
     return GroupAnswer(
@@ -187,6 +235,10 @@ def group_answer(group: LetterGroup) -> GroupAnswer:
         letters=group.letters,
         first_at=known_iso(group.first_at),
         last_at=known_iso(group.last_at),
+        release=group.release,
+        tenants=list(group.tenants),
+        tenant_count=group.tenant_count,
+        overtaken=group.overtaken,
     )
 
 
@@ -200,30 +252,6 @@ async def _seen(service: Service, bearer: Bearer, letter: UUID) -> DeadLetter:
     except DeadLetterNotFound:
         pass
     raise nowhere()
-
-
-async def _groups_of(service: Service, bearer: Bearer) -> list[GroupAnswer]:
-    """The groups of one tenant, of its first so many letters."""
-    times: dict[tuple[str, str], list[int]] = {}
-    count = 0
-    async for letter in service.client.dead_letters.open(tenant=bearer.tenant):
-        if not bearer.sees(letter.died.tenant):
-            continue
-        times.setdefault((letter.died.type, letter.died.place), []).append(letter.died.at)
-        count += 1
-        if count == GROUPED:
-            break
-    found = sorted(times.items(), key=lambda one: (-len(one[1]), one[0]))
-    return [
-        GroupAnswer(
-            type=type_,
-            place=place,
-            letters=len(at),
-            first_at=known_iso(min(at)),
-            last_at=known_iso(max(at)),
-        )
-        for (type_, place), at in found
-    ]
 
 
 def _answer(letter: DeadLetter) -> LetterAnswer:

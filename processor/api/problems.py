@@ -79,6 +79,8 @@ class ProblemAnswer(BaseModel):
     detail: str = Field(examples=[NOWHERE])
     fields: list[FieldProblem] | None = None
     """Which fields do not fit."""
+    found: int | None = None
+    """How many dead letters a plan that was refused would have had."""
     unknown: dict[str, str] | None = None
     """Job ids that are not known to be submitted, and why."""
 
@@ -121,9 +123,9 @@ def problem_of(error: Exception) -> Problem:
             return Problem(broken, "Something went wrong here, and is logged.")
 
 
-def _of_ours(error: Exception) -> Problem:
+def _of_ours(error: Exception) -> Problem:  # noqa: PLR0911 - one case an error
     match error:
-        case errors.JobNotFound() | errors.DeadLetterNotFound():
+        case errors.JobNotFound() | errors.DeadLetterNotFound() | errors.PlanNotFound():
             return nowhere()
         case errors.SubmissionTooLarge():
             return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _line(error))
@@ -132,6 +134,11 @@ def _of_ours(error: Exception) -> Problem:
         case errors.SubmitError():
             unknown = {str(job): why for job, why in error.unknown.items()}
             return unavailable(_line(error), unknown=unknown)
+        case errors.ParseError():
+            fields = [{"path": one, "said": "it does not fit"} for one in error.fields]
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, _line(error), fields=fields)
+        case errors.PlanRefused():
+            return Problem(HTTPStatus.CONFLICT, _line(error), found=error.found)
         case errors.AlreadyFinished():
             return Problem(HTTPStatus.CONFLICT, _line(error))
         case _:

@@ -52,7 +52,6 @@ async def api(
                 client=behind.client,
                 clock=clock,
                 views=behind.views,
-                holds=behind.holds,
                 overview=Remembered(behind.overseer.look, clock, SECONDS),
                 submissions=behind.submissions,
                 places=lambda text: parsed(text, settings.topics, settings.partitions),

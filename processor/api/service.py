@@ -16,7 +16,6 @@ from processor.api.remembering import Remembered
 from processor.api.tokens import Bearer, Scope
 from processor.bootstrap.producing import Client
 from processor.ports.clock import Clock
-from processor.ports.holds import Holds
 from processor.ports.log import Place
 from processor.ports.views import Views
 from processor.runtime.overview import Overview
@@ -30,7 +29,6 @@ class Service:
     client: Client
     clock: Clock
     views: Views
-    holds: Holds
     overview: Remembered[Overview]
     submissions: Submissions
     places: Callable[[str], Mapping[Place, int]]

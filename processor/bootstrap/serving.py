@@ -11,7 +11,6 @@ from processor.adapters.avro import AvroCodec
 from processor.adapters.clock import SystemClock
 from processor.adapters.kafka.reader import KafkaReader
 from processor.adapters.postgres.dead_letters import PostgresLetters
-from processor.adapters.postgres.holds import PostgresHolds
 from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.projection import PostgresProjections
 from processor.adapters.postgres.telling import told
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from processor.bootstrap.producing import Client
-    from processor.ports.holds import Holds
     from processor.ports.views import Views
     from processor.settings import Settings
 
@@ -43,7 +41,6 @@ class Served:
     client: Client
     views: Views
     overseer: Overseer
-    holds: Holds
     submissions: Submissions
     settings: Settings
 
@@ -53,7 +50,7 @@ class Served:
 
         async def database() -> None:
             with told(url):
-                await self.holds.open()
+                await self.client.holds()
 
         async def broker() -> None:
             await assert_topics(self.settings)
@@ -108,7 +105,6 @@ async def serving(settings: Settings) -> AsyncIterator[Served]:
                 settings.partitions,
                 SystemClock(),
             ),
-            PostgresHolds(pool),
             Submissions(PostgresProjections(pool), codec),
             settings,
         )

@@ -78,6 +78,53 @@ async def test_a_dead_letter_is_replayed_or_discarded_with_a_reason() -> None:
 
 
 @in_virtual_time
+async def test_a_dead_letter_is_replayed_with_another_payload_and_its_history_says_so() -> None:
+    async with Site(application()) as site:
+        (job,) = await dead(site)
+        letter = f"/v1/dead-letters/{site.dead_letters[0].died.id}"
+        done = await site.post(f"{letter}/edit", {"payload": 7, **REASON})
+        changes = [{"path": "", "before": 0, "after": 7}]
+        assert (done.json()["job"], done.json()["generation"]) == (job, 2)
+        assert [one["after"] for one in done.json()["changes"]] == [7], changes
+        await site.settled()
+        assert (await site.get(f"/v1/jobs/{job}")).json()["result"] == 7
+        assert (await site.get(f"/v1/jobs/{job}/payload")).json() == {"generation": 2, "payload": 7}
+        assert (await site.get(f"{letter}/payload")).json() == {"generation": 1, "payload": 0}
+
+
+@in_virtual_time
+async def test_a_plan_is_previewed_made_stopped_resumed_and_audited() -> None:
+    async with Site(application()) as site:
+        await dead(site, 5)
+        chosen = {"selection": {"type": "rejects"}}
+        preview = (await site.post("/v1/plans/preview", chosen)).json()
+        assert (preview["letters"], preview["entities"]) == (5, 5)
+        wrong = await site.post("/v1/plans", {**chosen, **REASON, "expect": 4})
+        assert (wrong.status_code, wrong.json()["found"]) == (409, 5)
+        assert (await site.post("/v1/plans", {"selection": {}, **REASON})).status_code == 409
+        bad = await site.post("/v1/plans", {**chosen, **REASON, "stop_above": 0.5})
+        assert bad.status_code == 422
+        made = await site.post("/v1/plans", {**chosen, **REASON, "expect": 5, "rate": 0.001})
+        assert (made.status_code, made.json()["letters"]) == (201, 5)
+        plan = f"/v1/plans/{made.json()['id']}"
+        stopped = (await site.post(f"{plan}/stop", REASON)).json()
+        assert (stopped["state"], stopped["ended_by"]) == ("stopped", "local")
+        assert (await site.post(f"{plan}/stop", REASON)).status_code == 409
+        assert (await site.post(f"{plan}/resume", REASON)).json()["state"] == "running"
+        assert [one["id"] for one in (await site.get("/v1/plans")).json()["plans"]] == [
+            made.json()["id"]
+        ]
+        audit = (await site.get("/v1/audit")).json()["operations"]
+        assert [one["kind"] for one in audit] == ["resume", "stop", "plan"]
+        assert {one["actor"] for one in audit} == {"local"}
+        assert (await site.get("/v1/plans/99")).content == (await site.get("/v1/no")).content
+        page = (await site.get("/v1/audit", params={"limit": 2})).json()
+        rest = (await site.get("/v1/audit", params={"before": page["next"]})).json()
+        assert [one["kind"] for one in rest["operations"]] == ["plan"]
+        assert (await site.get("/v1/audit", params={"kind": "x"})).status_code == 422
+
+
+@in_virtual_time
 async def test_a_hold_holds_until_it_is_released() -> None:
     async with Site(application()) as site:
         asked = {
@@ -158,15 +205,12 @@ def test_metrics_are_told_as_prometheus_reads_them() -> None:
 async def test_what_breaks_is_a_problem_that_tells_nothing(path: str) -> None:
     async with Site(application()) as site:
 
-        def broken(_: object) -> Exception:
-            return ValueError("secret")
-
         async def breaks(*_: object) -> None:
             raise ValueError("secret")
 
         for name in ("whole", "workers"):
             setattr(site.service.views, name, breaks)
-        setattr(site.service.holds, "open", breaks)  # noqa: B010 - it breaks
+        setattr(site.client, "holds", breaks)  # noqa: B010 - it breaks
         answer = await site.get(path)
         assert (answer.status_code, answer.headers["content-type"]) == (
             500,

@@ -62,6 +62,12 @@ BODIES: dict[str, Any] = {
     "/v1/holds/release": {"kind": "type", "value": "a", "because": "b"},
 }
 REASON = {"because": "b"}
+OURS = {"selection": {"type": "rejects", "tenant": "acme"}}
+BODIES |= {
+    "/v1/dead-letters/{letter}/edit": {"payload": 1, **REASON},
+    "/v1/plans/preview": OURS,
+    "/v1/plans": {**OURS, **REASON},
+}
 
 
 async def ask(
@@ -122,7 +128,13 @@ async def test_a_foreign_token_gets_403_or_the_404_of_what_is_not_there_on_every
                 if there.status_code not in {403, 404}:
                     its_own.add(path)
         # What names nothing of anybody else is theirs to do.
-        assert its_own == {"/v1/jobs", "/v1/batches", "/v1/dead-letters", "/v1/dead-letters/groups"}
+        assert its_own == {
+            "/v1/jobs",
+            "/v1/batches",
+            "/v1/plans",
+            "/v1/dead-letters",
+            "/v1/dead-letters/groups",
+        }
         await site.settled()
         listed = (await site.get("/v1/dead-letters", headers=of("foreign"))).json()["letters"]
         assert {one["tenant"] for one in listed} == {"other"}
@@ -148,7 +160,7 @@ async def test_a_scope_lets_in_to_what_it_names_and_nothing_else() -> None:
 
 
 def _of_all(path: str) -> bool:
-    return path in {"/v1/overview", "/v1/workers", "/v1/holds"}
+    return path in {"/v1/overview", "/v1/workers", "/v1/holds", "/v1/audit"}
 
 
 @in_virtual_time

@@ -32,8 +32,7 @@ function actions(plan) {
 function sum(plan) {
   const told = [`${count(plan.done)} of ${count(plan.letters)} done`];
   if (plan.refused) told.push(`${count(plan.refused)} refused`);
-  if (plan.failed) told.push(`${count(plan.failed)} of the first ones failed again`);
-  if (plan.waiting_for) told.push(`the end of ${count(plan.waiting_for)} is awaited`);
+  if (plan.deciding && plan.state === "running") told.push("the ends of the first ones decide whether the others follow");
   return `${told.join(", ")}.`;
 }
 
