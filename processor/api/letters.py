@@ -223,8 +223,8 @@ def changes_of(changes: tuple[Change, ...]) -> list[ChangeAnswer]:
     ]
 
 
-def _json(text: bytes | None) -> Any:  # noqa: ANN401 - any JSON
-    return None if text is None else parsed(text)
+def _json(text: str | None) -> Any:  # noqa: ANN401 - any JSON
+    return None if text is None else parsed(text.encode())
 
 
 def group_answer(group: LetterGroup) -> GroupAnswer:
