@@ -68,7 +68,7 @@ _EVENTS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def streams_of(request: Request) -> Streams:
+async def streams_of(request: Request) -> Streams:
     """The streams that an application counts."""
     streams: Streams = request.app.state.streams
     return streams

@@ -45,7 +45,7 @@ class Service:
     """Set when it ends: whoever waits is answered now."""
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:  # in no thread: it waits for nobody
     """The service of an application."""
     return cast("Service", request.app.state.service)
 
@@ -61,7 +61,7 @@ Served = Annotated[Service, Depends(service_of)]
 def allowed(scope: Scope, *, everywhere: bool = False) -> Any:  # noqa: ANN401 - as Depends is
     """A dependency that lets only those in who have a scope, or see every tenant."""
 
-    def check(request: Request) -> Bearer:
+    async def check(request: Request) -> Bearer:
         bearer = bearer_of(request)
         if scope not in bearer.scopes:
             _refuse(f"This needs the scope {scope}.")

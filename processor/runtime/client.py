@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterable, Iterable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, overload
@@ -12,6 +10,7 @@ from processor.domain.errors import ConfigurationError, InvalidSubmission, Submi
 from processor.domain.priority import Priority
 from processor.ports.operations import AuditQuery
 from processor.runtime.checking import check, chunks_of
+from processor.runtime.sending import Sending
 from processor.runtime.submission import Submission, new_id
 from processor.runtime.submitting import Terms
 from processor.runtime.trace_context import active_trace
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from processor.runtime.acknowledged import Acknowledgement
     from processor.runtime.asking import Asker
     from processor.runtime.cancelling import Cancellation
-    from processor.runtime.checking import Chunk, Submissions
+    from processor.runtime.checking import Submissions
     from processor.runtime.handlers import Jobs
     from processor.runtime.letters import Operated
     from processor.runtime.operating import Operator
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 SUBMIT_TIMEOUT: Final = 10.0
 RESULT_TIMEOUT: Final = 10.0
 AUDIT: Final = AuditQuery()
-AT_ONCE: Final = 2
-"""Chunks under way: one is acknowledged while the next is encoded."""
 
 
 class Client:
@@ -226,7 +223,7 @@ class Client:
         return self._asker
 
     async def _submit_many(self, submissions: Submissions, terms: Terms) -> list[JobId]:
-        batch = _Batch(self._submitter, terms)
+        batch = Sending(self._submitter, terms)
         try:
             async with aclosing(chunks_of(submissions)) as chunks:
                 async for chunk in chunks:
@@ -245,51 +242,6 @@ class Client:
             batch.give_up()
         _raise_for(batch.unknown, len(batch.ids))
         return batch.ids
-
-
-class _Batch:
-    """The pieces of one call: what was sent of them, and what is not known to be appended."""
-
-    def __init__(self, submitter: Submitter, terms: Terms) -> None:
-        self._submitter = submitter
-        self._terms = terms
-        self._under_way: deque[asyncio.Task[dict[UUID, str]]] = deque()
-        self.ids: list[JobId] = []
-        self.unknown: dict[UUID, str] = {}
-
-    async def send(self, chunk: Chunk) -> None:
-        """Begin to send a piece; after a failure nothing more is sent."""
-        self.ids += [one.submission.id for one in chunk]
-        if self.unknown:
-            self.unknown.update({one.submission.id: "not sent" for one in chunk})
-            return
-        task = asyncio.create_task(self._submitter.send(chunk, self._terms))
-        self._under_way.append(task)
-        await asyncio.sleep(0)
-        if len(self._under_way) >= AT_ONCE:
-            self.unknown.update(await self._under_way.popleft())
-
-    async def settle(self) -> None:
-        """Wait for what is under way."""
-        while self._under_way:
-            self.unknown.update(await self._under_way.popleft())
-
-    def give_up(self) -> None:
-        """Leave unknown what is still under way."""
-        for task in self._under_way:
-            task.cancel()
-
-    def note(self) -> str:
-        """For an error of the caller's own: how many of what he gave before it are appended."""
-        appended = f"{len(self.ids) - len(self.unknown):,} submissions before it are appended"
-        unknown = f", of {len(self.unknown):,} it is not known" if self.unknown else ""
-        return f"{appended}{unknown}; submitting the same objects again is harmless"
-
-    def told_with(self, refused: SubmitError) -> SubmitError:
-        """The refusal, with what became of the pieces before it."""
-        appended = len(self.ids) - len(self.unknown)
-        message = f"{refused}; {appended:,} before it are appended" if self.ids else str(refused)
-        return type(refused)(message, self.unknown | refused.unknown)
 
 
 def _check_priority(priority: object) -> None:

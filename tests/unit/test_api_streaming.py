@@ -135,13 +135,16 @@ async def test_many_who_follow_one_job_ask_once() -> None:
     async with Site(application()) as site:
         await site.hold("type", "stumbles")
         job = (await site.post("/v1/jobs", {"type": "stumbles"})).json()["id"]
-        before = len(asyncio.all_tasks())
         waiting = [asyncio.create_task(site.get(f"/v1/jobs/{job}?wait=30")) for _ in range(20)]
         await asyncio.sleep(10)
-        looking = [one for one in asyncio.all_tasks() if "_look" in repr(one.get_coro())]
-        assert len(looking) == 1
+        assert lookers() == 1
         await asyncio.gather(*waiting)
-        assert len(asyncio.all_tasks()) == before
+        assert lookers() == 0
+
+
+def lookers() -> int:
+    """How many tasks look at a job that is followed."""
+    return sum("Following._look" in repr(one.get_coro()) for one in asyncio.all_tasks())
 
 
 def test_streams_are_counted_by_subject() -> None:
