@@ -92,6 +92,7 @@ class OperatedCluster(MemoryCluster):
                 self.codec,
                 grace=self.manner.grace,
                 look_ahead=self.manner.look_ahead.jobs,
+                lag=self._lag,
             ),
             Plans(desk, plans, PlanRunner(desk, plans, plans)),
         )
@@ -151,6 +152,10 @@ class OperatedCluster(MemoryCluster):
                 for number in range(self.partitions)
             )
         )
+
+    async def _lag(self, partition: int) -> int:
+        place = Place(TOPICS.events, partition)
+        return self.topics.partitions[place].end - await self.history.seen(place)
 
     async def _ends(self) -> Mapping[Place, int]:
         places = places_of(TOPICS, self.partitions)

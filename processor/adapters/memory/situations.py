@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from processor.adapters.memory.step import Step, onward
 from processor.adapters.memory.sweeping import waiting_of
-from processor.ports.situations import LATELY, LiveWorker, Seat, Situation
+from processor.ports.situations import LATELY, LiveWorker, Recorded, Seat, Situation
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -19,7 +19,10 @@ _MICROSECONDS: Final = 1_000_000
 
 
 class MemorySituations:
-    """`Situations`; its steps are `situations.seat` and `.of`. Nobody holds a lock for long."""
+    """`Situations`; its steps are `situations.seat`, `.recorded` and `.of`.
+
+    Nobody holds a lock for long.
+    """
 
     def __init__(self, database: MemoryDatabase, *, step: Step = onward) -> None:
         self._database = database
@@ -34,6 +37,20 @@ class MemorySituations:
         if row is None:
             return None
         return Seat(row.partition, row.row.lane, row.row.entity_key, row.row.place)
+
+    async def recorded(self, job: JobId) -> Recorded | None:
+        """See `Situations`."""
+        lost = await self.step("situations.recorded")
+        row = self._row(job)
+        end = max(self._database.of_job(job), key=lambda one: one.generation, default=None)
+        if lost is not None:
+            raise lost
+        if row is not None:
+            seat = Seat(row.partition, row.row.lane, row.row.entity_key, row.row.place)
+            return Recorded(seat, row.wait.submission, None)
+        if end is None:
+            return None
+        return Recorded(Seat(end.partition, end.lane, 0, end.offset), None, end.body)
 
     async def of(self, job: JobId, seat: Seat) -> Situation:
         """See `Situations`."""
