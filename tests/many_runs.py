@@ -32,7 +32,7 @@ def broken(seeds: range, tell: Callable[[str], None]) -> list[int]:
         if now - told > TELLS_EVERY or number == len(seeds):
             told, each = now, (now - begun) / number
             tell(
-                f"{number:,} of {len(seeds):,} runs, {len(found)} broke a promise,"
+                f"{number:,} of {len(seeds):,} runs, {len(found)} broke a promise {found or ''},"
                 f" {each * 1000:.0f} ms a run, {each * (len(seeds) - number):.0f} s left"
             )
     return sorted(found)
