@@ -10,11 +10,16 @@ import pytest
 
 from processor.runtime import sharing
 from processor.testing.cluster import MemoryCluster
-from processor.testing.member import Member
 from processor.testing.virtual_time import play
 from tests.blocking import blocking_calls_fail
-from tests.fault.test_runtime_death import SAMPLE, At, fault_of
-from tests.invariants import check, recording, submit_a_mixture
+from tests.fault.test_runtime_death import (
+    SAMPLE,
+    a_mixture,
+    calls_of_an_undisturbed_run,
+    die_and_go_on,
+    fail_and_go_on,
+)
+from tests.invariants import recording
 
 __all__ = ["blocking_calls_fail"]
 
@@ -37,59 +42,19 @@ def boldness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 def calls_of_groups(every: int) -> list[int]:
     """Which calls of a run concern a transaction: every so manieth."""
-    calls = calls_of_an_undisturbed_run()
+    calls = calls_of_an_undisturbed_run(groups)
     concern = [number for number, name in enumerate(calls) if name.startswith("transaction")]
     assert len(concern) > 100
     return concern[::every]
 
 
-def submitted() -> MemoryCluster:
-    cluster = MemoryCluster(recording("grouped"))
-    submit_a_mixture(cluster, ENTITIES)
-    return cluster
-
-
-def calls_of_an_undisturbed_run() -> list[str]:
-    names: list[str] = []
-
-    async def scenario() -> None:
-        cluster = submitted()
-        worker = cluster.start(At(-1, lambda _: None, after=False))
-        await cluster.settled()
-        names.extend(worker.calls)
-        await worker.stopped()
-        check(cluster)
-
-    play(scenario())
-    return names
-
-
-async def die_and_go_on(call: int, *, after: bool, beside: bool) -> None:
-    cluster = submitted()
-    victim: list[Member] = []
-    hook = At(call, lambda _: victim[0].die_in_a_call(), after=after)
-    victim.append(cluster.member(hook))
-    victim[0].start()
-    heir = cluster.start() if beside else None
-    await cluster.until(lambda: victim[0].dead or cluster.at_the_end())
-    heir = heir or cluster.start()
-    submit_a_mixture(cluster, ENTITIES)
-    await cluster.settled()
-    await heir.stopped()
-    check(cluster)
-
-
-async def fail_and_go_on(call: int, *, after: bool) -> None:
-    cluster = submitted()
-    worker = cluster.start(At(call, fault_of, after=after))
-    await cluster.settled()
-    await worker.stopped()
-    check(cluster)
+def groups() -> MemoryCluster:
+    return a_mixture(recording("grouped"), ENTITIES)
 
 
 @BOLDNESS
 def test_jobs_share_transactions_in_an_undisturbed_run(bold: bool) -> None:  # noqa: FBT001
-    calls = calls_of_an_undisturbed_run()
+    calls = calls_of_an_undisturbed_run(groups)
     began, kept = calls.count("transactions.begin_group"), calls.count("transaction.keep")
     assert began > 3
     assert kept < began / 2 if bold else kept > began / 2  # behind savepoints, what ran again
@@ -106,7 +71,7 @@ def test_a_worker_may_die_at_any_call_of_a_group(
     every: int,
 ) -> None:
     for call in calls_of_groups(every):
-        play(die_and_go_on(call, after=after, beside=beside))
+        play(die_and_go_on(call, after=after, beside=beside, made=groups))
 
 
 @BOLDNESS
@@ -114,4 +79,4 @@ def test_a_worker_may_die_at_any_call_of_a_group(
 @WHEN
 def test_any_call_of_a_group_may_fail(bold: bool, after: bool, every: int) -> None:  # noqa: FBT001
     for call in calls_of_groups(every):
-        play(fail_and_go_on(call, after=after))
+        play(fail_and_go_on(call, after=after, made=groups))

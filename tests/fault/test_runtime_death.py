@@ -14,6 +14,7 @@ import pytest
 
 from processor.ports.ledger import Fault
 from processor.ports.log import LogFailure
+from processor.runtime.handlers import Jobs
 from processor.testing.cluster import MemoryCluster
 from processor.testing.member import Member
 from processor.testing.virtual_time import loop_of_the_test, play
@@ -54,12 +55,18 @@ class At:
         return error
 
 
-def calls_of_an_undisturbed_run() -> list[str]:
+def a_mixture(jobs: Jobs | None = None, entities: int = 3) -> MemoryCluster:
+    """A cluster with jobs of every kind."""
+    cluster = MemoryCluster(jobs or recording())
+    submit_a_mixture(cluster, entities)
+    return cluster
+
+
+def calls_of_an_undisturbed_run(made: Callable[[], MemoryCluster] = a_mixture) -> list[str]:
     names: list[str] = []
 
     async def scenario() -> None:
-        cluster = MemoryCluster(recording())
-        submit_a_mixture(cluster)
+        cluster = made()
         worker = cluster.start(At(-1, lambda _: None, after=False))
         await cluster.settled()
         names.extend(worker.calls)
@@ -78,9 +85,14 @@ def calls(sampled: bool, record_property: Record) -> Sequence[int]:  # noqa: FBT
     return tried
 
 
-async def die_and_go_on(call: int, *, after: bool, beside: bool) -> None:
-    cluster = MemoryCluster(recording())
-    submit_a_mixture(cluster)
+async def die_and_go_on(
+    call: int,
+    *,
+    after: bool,
+    beside: bool,
+    made: Callable[[], MemoryCluster] = a_mixture,
+) -> None:
+    cluster = made()
     victim: list[Member] = []
     hook = At(call, lambda _: victim[0].die_in_a_call(), after=after)
     victim.append(cluster.member(hook))
@@ -88,7 +100,7 @@ async def die_and_go_on(call: int, *, after: bool, beside: bool) -> None:
     heir = cluster.start() if beside else None
     await cluster.until(lambda: victim[0].dead or cluster.at_the_end())
     heir = heir or cluster.start()
-    submit_a_mixture(cluster)
+    submit_a_mixture(cluster, len({one.record.entity for one in cluster.acked}))
     await cluster.settled()
     await heir.stopped()
     check(cluster)
@@ -102,9 +114,10 @@ def fault_of(name: str) -> BaseException | None:
     return LogFailure("the broker is away") if name == "log.append" else None
 
 
-async def fail_and_go_on(call: int, *, after: bool) -> None:
-    cluster = MemoryCluster(recording())
-    submit_a_mixture(cluster)
+async def fail_and_go_on(
+    call: int, *, after: bool, made: Callable[[], MemoryCluster] = a_mixture
+) -> None:
+    cluster = made()
     hook = At(call, fault_of, after=after)
     worker = cluster.start(hook)
     await cluster.settled()
