@@ -25,6 +25,7 @@ from processor.cli.rebuild import rebuild
 from processor.cli.status import status
 from processor.cli.submit import submit
 from processor.cli.token import token
+from processor.cli.words import Command
 from processor.cli.worker import worker
 from processor.cli.workers import workers
 from processor.settings import describe
@@ -71,5 +72,5 @@ _COMMANDS = (
     chaos,
 )
 for _command in _COMMANDS:
-    app.command()(_command)
+    app.command(cls=Command)(_command)
 app.add_typer(dead_letters.app)

@@ -22,6 +22,7 @@ from processor.cli.telling import (
     who,
     why,
 )
+from processor.cli.words import Command
 from processor.domain.errors import ConfigurationError, ProcessorError, Unavailable
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(
     type_: Type = None,
     place: Place = None,
@@ -63,13 +64,13 @@ def list_(
     _run(lambda settings: _list(settings, chosen, limit, json=json))
 
 
-@app.command()
+@app.command(cls=Command)
 def groups(json: JsonLines = False) -> None:
     """Count the open dead letters by what they died of, the largest group first."""
     _run(lambda settings: _groups(settings, json=json))
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     dead_letter: Annotated[str, typer.Argument(metavar="ID", help="The dead letter's id.")],
     json: Json = False,
@@ -79,7 +80,7 @@ def show(
     _run(lambda settings: _show(settings, letter, json=json))
 
 
-@app.command()
+@app.command(cls=Command)
 def replay(
     ids: Ids = None,
     because: Because = None,
@@ -103,7 +104,7 @@ def replay(
     _run(lambda settings: _operate(settings, chosen, one, "replayed", json=json))
 
 
-@app.command()
+@app.command(cls=Command)
 def discard(
     ids: Ids = None,
     because: Because = None,
