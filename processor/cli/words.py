@@ -42,7 +42,9 @@ def _check(parameter: TyperOption | TyperArgument, word: str) -> None:
 
 def _named(parameter: TyperOption | TyperArgument) -> str:
     option = parameter.opts[0]
-    return option if option.startswith("-") else str(parameter.metavar or option.upper())
+    if option.startswith("-"):
+        return option
+    return (parameter.metavar or option.upper()).strip("[].")
 
 
 def _words(given: object) -> Iterator[str]:
