@@ -13,6 +13,7 @@ from processor.adapters.event_kinds import EventKinds
 from processor.adapters.kafka.event_bus import KafkaEventBus
 from processor.adapters.kafka.log import KafkaLog
 from processor.adapters.postgres.dead_letters import PostgresLetters
+from processor.adapters.sampling import dropper
 from processor.bootstrap.asking import asker_over, client_pool, explainer_over
 from processor.bootstrap.operating import desk_over, plans_over
 from processor.bootstrap.topics import check_topics
@@ -22,6 +23,7 @@ from processor.runtime import client
 from processor.runtime.acknowledged import Acknowledged
 from processor.runtime.operating import Operator
 from processor.runtime.submitting import Submitter
+from processor.runtime.tracing import Tracing
 from processor.settings import Settings
 from projections.queries import DeadLetters
 
@@ -111,7 +113,13 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Client]:
     async with AsyncExitStack() as held:
         log = await held.enter_async_context(KafkaLog(kafka))
         submitter = Submitter(
-            log, codec, SystemClock(), settings.topics, settings.partitions, acknowledged
+            log,
+            codec,
+            SystemClock(),
+            settings.topics,
+            settings.partitions,
+            acknowledged,
+            Tracing(dropper=dropper),
         )
         # TODO(phase 5, EventBus): connect the subscribers of our own here, each a service with a
         # group of its own (alarms, web hooks, billing); other teams subscribe through the client.

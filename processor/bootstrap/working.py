@@ -30,6 +30,7 @@ from processor.adapters.postgres.transactions import PREPARE, PostgresTransactio
 from processor.adapters.postgres.waiting_room import PostgresWaitingRoom
 from processor.adapters.postgres.wakes import PostgresWakes
 from processor.adapters.postgres.workers import PostgresWorkers
+from processor.adapters.sampling import dropper
 from processor.bootstrap.database import check_cluster, check_tables
 from processor.bootstrap.failures import one_failure
 from processor.bootstrap.operating import plan_chore
@@ -175,7 +176,7 @@ async def _made(
         timeline=lambda: lineage.timeline or 0,
         on_replaced=lineage.on_change,
         metrics=MetricsService(f"worker {worker}", record_all=record_all),
-        tracing=Tracing(group=_group(settings)),
+        tracing=Tracing(group=_group(settings), dropper=dropper),
         chores=[
             janitor(settings, SystemClock(), held).run,
             plan_chore(settings, codec, log, held),

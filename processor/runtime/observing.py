@@ -9,12 +9,8 @@ import asyncio
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry import context
-from opentelemetry.trace import set_span_in_context
-
 from processor.domain.events import Failed, Retrying
 from processor.ports.ledger import Ending
-from processor.ports.log import Place
 from processor.runtime.backlog import since
 from processor.runtime.trace_context import trace_of
 
@@ -38,6 +34,7 @@ Measured = defaultdict[tuple[str, "Priority"], list[float]]
 """Seconds, by type and lane."""
 
 LOOK_SECONDS: Final = 5.0
+TELL_SECONDS: Final = 0.1
 CANCELLED: Final = "Cancelled"
 ABANDONED: Final = "Abandoned"
 """The reason of a run without an outcome: the infrastructure failed, or the worker let it go."""
@@ -55,22 +52,23 @@ class Observer:
         self._tracing = tracing
         self._waited: Measured = defaultdict(list)
         self._ran: Measured = defaultdict(list)
+        self._completed: Counter[tuple[str, Priority]] = Counter()
         self._has_measured = False
 
     def begin(self, delivery: Delivery) -> tuple[Span | None, Trace | None]:
         """An attempt begins: its span, active from here on, and the trace that it belongs to.
 
-        Without anybody who traces there is no span, and the trace is the submission's.
+        Where nobody traces it there is no span, and the trace is the submission's.
         """
         record = delivery.record
         if not self._tracing.on:
             return None, record.trace
-        place = Place(self._topics.lane(delivery.lane), delivery.partition.number)
-        lane, offset = delivery.lane, delivery.offset
-        span = self._tracing.attempt(record, place, lane, offset, delivery.events)
-        # An attempt is a task of its own: its context ends with it.
-        context.attach(set_span_in_context(span))
-        return span, trace_of(span)
+        # An attempt has a context of its own: what is active there ends with it.
+        lane, number = delivery.lane, delivery.partition.number
+        span = self._tracing.attempt(
+            record, self._topics.lane(lane), number, lane, delivery.offset, delivery.events
+        )
+        return span, record.trace if span is None else trace_of(span)
 
     def called(self, run: Run) -> None:
         """The handler is about to be called."""
@@ -95,12 +93,15 @@ class Observer:
             self._tracing.attempted(run.span, run.attempt, run.number, reason)
         else:
             self._ran[delivery.record.type, delivery.lane].append(seconds)
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
         if not self._has_measured:
             self._has_measured = True
-            asyncio.get_running_loop().call_soon(self.tell)
+            asyncio.get_running_loop().call_later(TELL_SECONDS, self.tell)
 
     def tell(self) -> None:
-        """Have what was measured of many runs recorded: by itself as soon as others have a turn."""
+        """Have what was measured of many runs recorded: by itself a moment later."""
         self._has_measured = False
         for measured, record in (
             (self._waited, self._metrics.started),
@@ -109,18 +110,20 @@ class Observer:
             for (type_, lane), seconds in measured.items():
                 record(type_, lane, *seconds)
             measured.clear()
+        for (type_, lane), jobs in self._completed.items():
+            self._metrics.completed(type_, lane, jobs)
+        self._completed.clear()
 
     def completed(self, deliveries: Iterable[Delivery]) -> None:
         """This worker's own outcomes of jobs that completed are durable."""
-        counted = Counter([(one.record.type, one.lane) for one in deliveries])
-        for (type_, lane), jobs in counted.items():
-            self._metrics.completed(type_, lane, jobs)
+        self._completed.update([(one.record.type, one.lane) for one in deliveries])
+        self._tell_soon()
 
     def settled(self, delivery: Delivery, ending: Ending) -> None:
         """This worker's own outcome of a job is durable."""
         type_, lane = delivery.record.type, delivery.lane
         if ending is Ending.COMPLETE:
-            self._metrics.completed(type_, lane)
+            self.completed((delivery,))
         elif (last := _last(delivery)) is not None:
             self._metrics.failed(type_, lane, last.error.reason)
 
@@ -139,6 +142,7 @@ class Observer:
                 self._tracing.look()
                 await self._clock.sleep(LOOK_SECONDS)
         finally:
+            self.tell()
             self._metrics.close()
 
 

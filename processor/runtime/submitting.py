@@ -75,7 +75,7 @@ class Submitter:
         now = self._clock.now()
         records: list[SubmissionRecord] = []
         appends: list[Append] = []
-        spans: list[Span] = []
+        spans: list[tuple[int, Span]] = []
         traced = self._tracing.look()
         for submission, payload in checked:
             record = record_of(
@@ -97,7 +97,7 @@ class Submitter:
                 remote = submission.trace is not None
                 span, record = self._tracing.send(record, place, remote=remote)
                 if span is not None:
-                    spans.append(span)
+                    spans.append((len(records), span))
             records.append(record)
             appends.append(
                 Append(
@@ -108,8 +108,8 @@ class Submitter:
                 )
             )
         answers = await self._log.append(appends, terms.timeout)
-        for span, answer in zip(spans, answers, strict=False):
-            self._tracing.sent(span, answer)
+        for number, span in spans:
+            self._tracing.sent(span, answers[number])
         return self._kept(records, appends, answers)
 
     def acknowledged(self, job: JobId) -> Acknowledgement | None:

@@ -5,7 +5,9 @@ attempt, a trace of its own that is *linked* to the submission's span, to the pr
 and after a replay to the dead letter's. The attempt's context stands in its `Started` event, and so
 in the status; the handler's own spans are its children. Nothing is exported by us: spans exist as
 soon as the process has an OpenTelemetry SDK (its own, or the one that `OTEL_*` variables name);
-without one no object is made for a job.
+without one no object is made for a job. Where the sampler drops a span that has no parent none is
+made either: the submission then names no trace, the attempt that of its submission, and the
+handler's own spans are dropped with it.
 
 No span bears a value of the payload, nor an exception's words, which may quote one: an error is
 named by its reason.
@@ -16,7 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach
 from opentelemetry.trace import (
     Link,
     NoOpTracerProvider,
@@ -26,6 +28,7 @@ from opentelemetry.trace import (
     StatusCode,
     get_tracer,
     get_tracer_provider,
+    set_span_in_context,
 )
 
 from processor.domain.events import Started
@@ -38,12 +41,13 @@ from processor.runtime.trace_context import (
     span_context_of,
     trace_of,
 )
+from processor.runtime.unsampled import Unsampled
 from processor.runtime.when_asked import MappingWhenAsked, SequenceWhenAsked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from opentelemetry.trace import Span, SpanContext, TracerProvider
+    from opentelemetry.trace import Span, SpanContext, Tracer, TracerProvider
 
     from processor.domain.events import Durable, Reason
     from processor.domain.priority import Priority
@@ -58,10 +62,18 @@ _NO_PARENT: Final = Context()
 class Tracing:
     """Makes the spans, once somebody collects them: `on` says whether."""
 
-    def __init__(self, provider: TracerProvider | None = None, group: str = "") -> None:
+    def __init__(
+        self,
+        provider: TracerProvider | None = None,
+        group: str = "",
+        dropper: Callable[[Tracer], Callable[[], bool] | None] = lambda _: None,
+    ) -> None:
+        """`dropper` tells what says of a next span without a parent that nobody would record it."""
         self._provider = provider
         self._group = group
         self._tracer = get_tracer(NAME, tracer_provider=provider)
+        self._dropper = dropper
+        self._drops: Callable[[], bool] | None = None
         self.on = False
         self.look()
 
@@ -70,6 +82,7 @@ class Tracing:
         if not self.on:
             provider = self._provider or get_tracer_provider()
             self.on = not isinstance(provider, ProxyTracerProvider | NoOpTracerProvider)
+            self._drops = self._dropper(self._tracer) if self.on else None
         return self.on
 
     def send(
@@ -81,6 +94,8 @@ class Tracing:
         is active here.
         """
         if not self.on:
+            return None, record
+        if record.trace is None and self._drops is not None and self._drops():
             return None, record
         parent = context_of(record.trace) if remote and record.trace is not None else None
         span = self._producer(record, place, parent)
@@ -123,16 +138,23 @@ class Tracing:
     def attempt(
         self,
         record: SubmissionRecord,
-        place: Place,
+        topic: str,
+        partition: int,
         lane: Priority,
         offset: int,
         events: Sequence[Durable],
-    ) -> Span:
-        """Begin an attempt's span; `events` are what the generation's outcome held before."""
+    ) -> Span | None:
+        """Begin an attempt's span, active from here on; None where nobody records it.
+
+        `events` are what the generation's outcome held before.
+        """
+        if self._drops is not None and self._drops():
+            attach(set_span_in_context(Unsampled()))
+            return None
 
         def attributes() -> dict[str, str | int]:
             return {
-                **_attributes(record, place.topic, place.partition, "process"),
+                **_attributes(record, topic, partition, "process"),
                 "messaging.kafka.offset": offset,
                 "messaging.consumer.group.name": self._group,
                 "job.lane": lane.label,
@@ -143,13 +165,15 @@ class Tracing:
             before = next(started, None)
             return _links(record.trace, before, letter_of(record), first_of(record))
 
-        return self._tracer.start_span(
+        span = self._tracer.start_span(
             f"process {record.type}",
             _NO_PARENT,
             SpanKind.CONSUMER,
             MappingWhenAsked(attributes),
             SequenceWhenAsked(links) if record.trace is not None or events else (),
         )
+        attach(set_span_in_context(span))
+        return span
 
     def attempted(self, span: Span, attempt: int, run: int, reason: str | Reason | None) -> None:
         """End an attempt's span; `reason` is None for a success."""
