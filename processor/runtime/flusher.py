@@ -1,7 +1,7 @@
 """How do jobs that never touched the database get their ledger rows?
 
 Every such job that ended while the last flush was under way shares the next one; and while there
-are jobs that can start at once, those that end within the next two milliseconds do too. So at an
+are jobs that can start at once, those that end within the next ten milliseconds do too. So at an
 idle worker a job is flushed at once, under load hundreds share one transaction. The flush is fenced
 by the tokens of its partitions, and the winners are read back; only what stands is published
 (H2, H12).
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from processor.runtime.settling import Settling
 
 MOST_AT_ONCE: Final = 500
-ENOUGH: Final = 200
+ENOUGH: Final = 250
 """So many are not kept waiting for more."""
-GATHERING: Final = 0.002
+GATHERING: Final = 0.01
 """Seconds."""
 
 

@@ -8,6 +8,7 @@ unpublished is published again by whoever reads the record next, from the bytes 
 from __future__ import annotations
 
 import asyncio
+import math
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,13 +36,15 @@ if TYPE_CHECKING:
     from processor.ports.waiting_room import Sweeping
     from processor.runtime.delivery import Delivery
 
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 2_000
 AT_ONCE = 4
 """Appends that may be under way together; the log keeps each partition's order over them."""
-ENOUGH = 200
+ENOUGH = 1_000
 """So many are not kept waiting for more."""
-GATHERING = 0.005
-"""Seconds that others wait at most while an append is under way."""
+GATHERING = 0.05
+"""Seconds that a batch grows at most."""
+ONE_BY_ONE = 200
+"""Outcomes a second up to which each is appended at once."""
 PAUSE_AFTER_FAILURE = 1.0
 
 log = structlog.get_logger(__name__)
@@ -97,6 +100,7 @@ class Publisher:
         self._publications: Inbox[Publication] = Inbox()
         self._free = asyncio.Semaphore(AT_ONCE)
         self._under_way = 0
+        self._taken_at = -math.inf
         self._enough = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -129,15 +133,19 @@ class Publisher:
                 await self._publications.some()
                 await self._gather()
                 batch = self._publications.take(MOST_AT_ONCE)
+                self._taken_at = asyncio.get_running_loop().time()
                 self._under_way += 1
                 appends.create_task(self._append(batch))
 
     async def _gather(self) -> None:
-        """Let a batch grow while another is under way: one by one they cost the broker most."""
-        if not self._under_way or len(self._publications) >= ENOUGH:
+        """Let a batch grow while they come thick and fast: one by one they cost the broker most."""
+        loop = asyncio.get_running_loop()
+        waiting = len(self._publications)
+        come = (loop.time() - self._taken_at) * ONE_BY_ONE
+        if waiting >= ENOUGH or (not self._under_way and waiting < come):
             return
         self._enough.clear()
-        patience = asyncio.get_running_loop().call_later(GATHERING, self._enough.set)
+        patience = loop.call_later(GATHERING, self._enough.set)
         await self._enough.wait()
         patience.cancel()
 
@@ -158,10 +166,8 @@ class Publisher:
         await self._allow(batch)
         self._free.release()
         self._under_way -= 1
-        if not self._under_way:
-            self._enough.set()
-            if self._publications.empty:
-                self._idle.set()
+        if not self._under_way and self._publications.empty:
+            self._idle.set()
         self._on_done()
 
     async def _allow(self, batch: list[Publication]) -> None:

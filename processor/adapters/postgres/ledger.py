@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from processor.domain.ids import JobId
-from processor.domain.priority import Priority
+from processor.domain.priority import LANES, Priority
 from processor.ports.ledger import Answer, Ending, Flushed, Known, LedgerRow, WaitingRow
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ CROSS JOIN LATERAL (
 """
 _FLUSH: Final = """
 SELECT mine, written FROM jobs.flush_v1(
-    $1::smallint[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::smallint[],
-    $7::bigint[], $8::bytea[]
+    $1::smallint[], $2::uuid[], $3::text::uuid[], $4::text::smallint[], $5::text::smallint[],
+    $6::text::smallint[], $7::text::bigint[], $8::bytea[]
 )
 """
+"""What is long goes as text: the driver looks four times at each element of an array."""
 _DECIDING: Final = """
 SELECT u.number, l.job, l.generation, l.outcome::text AS letter, l.partition, l.lane,
        l.at_offset AS place, l.body
@@ -61,6 +62,7 @@ SELECT jobs.record_v1(
     _revision => $6, _lane => $7, _place => $8, _died => $9
 )
 """
+_LANES: Final = [str(int(lane)) for lane in LANES]
 
 
 class PostgresLedger:
@@ -97,7 +99,15 @@ class PostgresLedger:
         partitions, tokens = zip(*fences, strict=True) if fences else ((), ())
         async with self._pool.connection(Priority.NORMAL) as connection:
             answer = await connection.fetchrow(
-                _FLUSH, partitions, tokens, *zip(*entries, strict=True)
+                _FLUSH,
+                partitions,
+                tokens,
+                _array([entry.job.hex for entry in entries]),
+                _array([str(entry.generation) for entry in entries]),
+                _array([str(entry.partition) for entry in entries]),
+                _array([_LANES[entry.lane] for entry in entries]),
+                _array([str(entry.offset) for entry in entries]),
+                [entry.body for entry in entries],
             )
             assert answer is not None  # noqa: S101 - a function's one row
             mine, written = frozenset(answer["mine"]), answer["written"]
@@ -138,6 +148,10 @@ class PostgresLedger:
         async with self._pool.connection(Priority.NORMAL) as connection:
             row = await connection.fetchrow(_DECIDING, [0], [job], [generation])
         return None if row is None else _ledger_row(row)
+
+
+def _array(elements: list[str]) -> str:
+    return f"{{{','.join(elements)}}}"
 
 
 def _ledger_row(row: asyncpg.Record) -> LedgerRow:
