@@ -23,6 +23,7 @@ from processor.runtime.run import Run
 from processor.runtime.waits import wait_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine
     from types import TracebackType
 
     from processor.domain.errors import AttemptTimeout
@@ -59,15 +60,22 @@ class Attempts:
             return
         run = self.begin(delivery)
         delivery.running = run
+        await self._to_its_end(run, self._attempt(run))
+
+    async def go_on(self, run: Run, handler: Handler[Any], called: Awaitable[bytes]) -> None:
+        """Take a run to its end whose handler was called: `called` gives what that comes to."""
+        await self._to_its_end(run, self._call(run, handler, called))
+
+    async def _to_its_end(self, run: Run, rest: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._attempt(run)
+            await rest
         except Fault as fault:
             await self._after_fault(run, fault)
         except asyncio.CancelledError:
             await self._stopped(run)
         finally:
             if not run.left_behind:
-                self._over(run)
+                self.over(run)
 
     def begin(self, delivery: Delivery) -> Run:
         """The next run of a job; its span is active in this context from here on."""
@@ -84,7 +92,7 @@ class Attempts:
         except asyncio.CancelledError:
             await self.let_go(run.delivery)
         finally:
-            self._over(run)
+            self.over(run)
 
     async def let_go(self, delivery: Delivery) -> None:
         """`stop`, to its end."""
@@ -106,7 +114,8 @@ class Attempts:
             last = self._again_after_fault(run, Fault(NOT_OURS))
         await to_the_end(asyncio.ensure_future(last))
 
-    def _over(self, run: Run) -> None:
+    def over(self, run: Run) -> None:
+        """Nothing more comes of a run."""
         self._with.observer.end(run)
         run.delivery.running = None
 
@@ -128,11 +137,13 @@ class Attempts:
         elif handler is None:
             await self._ending.miss(run)
         else:
-            await self._call(run, handler)
+            called = self._with.caller.call(run, handler, self.leave_behind)
+            await self._call(run, handler, called)
 
-    async def _call(self, run: Run, handler: Handler[Any]) -> None:
+    async def _call(self, run: Run, handler: Handler[Any], called: Awaitable[bytes]) -> None:
+        """`called` gives the handler's result, or raises as `Caller.call`."""
         try:
-            await self._handle(run, handler)
+            await self._handle(run, called)
         except BaseException as error:  # the handler's own, whatever it is
             if run.left_behind:
                 return
@@ -140,8 +151,8 @@ class Attempts:
                 raise
             await self._not_complete(run, handler, error)
 
-    async def _handle(self, run: Run, handler: Handler[Any]) -> None:
-        result = await self._with.caller.call(run, handler, self._leave_behind)
+    async def _handle(self, run: Run, called: Awaitable[bytes]) -> None:
+        result = await called
         if run.left_behind:
             return
         body = self.completed(run, result)
@@ -159,12 +170,12 @@ class Attempts:
             raise error
         if run.interrupted:
             await self._obey(run)
-        elif fault := _fault_of(run, error):
+        elif fault := run.fault(error):
             raise fault from error
         else:
             await self._fail(run, handler, error)
 
-    def _leave_behind(self, run: Run, handler: Handler[Any], stands: TracebackType | None) -> None:
+    def leave_behind(self, run: Run, handler: Handler[Any], stands: TracebackType | None) -> None:
         """End a job without its handler, which was cancelled and goes on (it swallows that).
 
         Its slot, its entity and its connection are others' again; what it still does through its
@@ -192,7 +203,7 @@ class Attempts:
         except asyncio.CancelledError:
             await self._stopped(run)
         finally:
-            self._over(run)
+            self.over(run)
 
     async def _commit(self, run: Run, opening: Opening, body: bytes) -> None:
         """Make a success durable: in its own transaction, or by the group flush."""
@@ -265,19 +276,7 @@ class Attempts:
         """Roll back whatever is open, to the end: a cancelled attempt still holds its entity."""
         opening, run.opening, run.last = run.opening, None, None
         if opening is not None:
-            await to_the_end(asyncio.ensure_future(_roll_back(opening)))
-
-
-async def _roll_back(opening: Opening) -> None:
-    transaction = await opening.close()
-    if transaction is not None:
-        await transaction.rollback()
-
-
-def _fault_of(run: Run, error: BaseException) -> Fault | None:
-    """What the infrastructure did to the handler's transaction, whatever was made of its error."""
-    transaction = None if run.opening is None else run.opening.transaction
-    return None if transaction is None else transaction.fault(error)
+            await to_the_end(asyncio.ensure_future(opening.roll_back()))
 
 
 def _is_sent(run: Run) -> bool:

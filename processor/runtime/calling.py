@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextvars import copy_context
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -17,7 +18,7 @@ from processor.runtime.stepping import Over, first_step
 from processor.runtime.time_out import Patience, TimeOut
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from processor.runtime.handlers import Handler
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     Overdue = Callable[[Run, Handler[Any], TracebackType | None], None]
 
 log = structlog.get_logger(__name__)
+
+
+class Waiting(NamedTuple):
+    """A handler that has to wait."""
+
+    work: object
+    """What calling it gave."""
+    rest: Awaitable[object]
+    seconds: float
+    """The time it still has."""
 
 
 class Caller:
@@ -39,6 +50,19 @@ class Caller:
         self._observer = observer
         self._patience = patience or Patience()
 
+    def first(self, run: Run, handler: Handler[Any]) -> Over | Waiting:
+        """Call a coroutine as far as it goes without waiting; raises what `call` raises."""
+        self._observer.called(run)
+        work: Any = handler.function(Request(handler.parse(run.delivery.record.payload), run))
+        if not isinstance(work, CoroutineType):  # but what a decorator made of it
+            return Waiting(work, work, handler.timeout)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        step = first_step(work)
+        if isinstance(step, Over):
+            return step
+        return Waiting(work, step, max(0.0, handler.timeout - (loop.time() - began)))
+
     async def call(
         self, run: Run, handler: Handler[Any], overdue: Overdue = lambda *_: None
     ) -> bytes:
@@ -48,34 +72,44 @@ class Caller:
         may have swallowed it: the verdict is sticky. So is what was said of its follow-ups.
         `overdue` is told where a coroutine stands that goes on although its time-out cancelled it.
         """
-        self._observer.called(run)
-        payload = handler.parse(run.delivery.record.payload)
         try:
             if handler.in_thread:
+                self._observer.called(run)
+                payload = handler.parse(run.delivery.record.payload)
                 returned = await self._in_thread(run, handler, payload)
             else:
-                returned = await self._in_loop(run, handler, Request(payload, run), overdue)
+                first = self.first(run, handler)
+                if not isinstance(first, Over):
+                    return await self.rest(run, handler, first, overdue)
+                returned = first.returned
         finally:
             run.returned = True
+        return self.result(run, returned)
+
+    async def rest(
+        self, run: Run, handler: Handler[Any], waiting: Waiting, overdue: Overdue
+    ) -> bytes:
+        """What `call` gives, of a handler that has made its first step."""
+        try:
+            returned = await self._within_its_time(run, handler, waiting, overdue)
+        finally:
+            run.returned = True
+        return self.result(run, returned)
+
+    @staticmethod
+    def result(run: Run, returned: object) -> bytes:
+        """What a handler returned, encoded, where the run may be complete; raises as `call`."""
         if run.opening is not None and run.interrupted:
             raise Interrupted
         if run.follow_ups is not None:
             run.follow_ups.assert_whole()
         return encode_result(returned)
 
-    async def _in_loop(
-        self, run: Run, handler: Handler[Any], request: Request[Any], overdue: Overdue
+    async def _within_its_time(
+        self, run: Run, handler: Handler[Any], waiting: Waiting, overdue: Overdue
     ) -> object:
-        """Call it; a time-out is set only for one that has to wait."""
-        work: object = handler.function(request)
-        seconds, rest = handler.timeout, cast("Awaitable[object]", work)
-        if isinstance(work, CoroutineType):  # and not what a decorator made of it
-            loop = asyncio.get_running_loop()
-            began = loop.time()
-            step = first_step(work)
-            if isinstance(step, Over):
-                return step.returned
-            seconds, rest = max(0.0, seconds - (loop.time() - began)), step
+        """A time-out is set only for one that has to wait."""
+        work, rest, seconds = waiting
         time_out = TimeOut(
             seconds, self._patience, lambda: overdue(run, handler, where_it_stands(work))
         )

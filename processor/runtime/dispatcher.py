@@ -45,16 +45,16 @@ class Dispatcher:
         self,
         mailboxes: Mailboxes[Delivery],
         slots: int,
-        run: Callable[[Delivery], Coroutine[None, None, None]],
+        start: Callable[[Delivery], Coroutine[Any, Any, None] | None],
         gate: Callable[[], bool],
         is_lane_held: Callable[[Priority], bool],
         admission: Admission,
         gathering: Callable[[list[int], Callable[[], None]], Gathering],
     ) -> None:
-        """`gathering` is given how many slots are held by lane, and `wake`."""
+        """`start` gives what is left of an attempt; `gathering` is given the slots held by lane."""
         self._mailboxes = mailboxes
         self._slots = slots
-        self._run = run
+        self._start = start
         self._gate = gate
         self._is_lane_held = is_lane_held
         self._admission = admission
@@ -209,10 +209,11 @@ class Dispatcher:
             self._start_groups()
             return
         served = [not self._is_lane_held(lane) for lane in LANES]
+        alone = self.gathering.idle
         may = [served[lane] and may_send(lane, self._held, self._slots) for lane in LANES]
         try:
             for _ in range(BURST):
-                delivery = self._next(may, served)
+                delivery = self._next(may, served, alone=alone)
                 if delivery is None:
                     self._start_groups()
                     return
@@ -233,7 +234,10 @@ class Dispatcher:
         self.dispatched += 1
         try:
             context = copy_context() if self._context is None else self._context.copy()
-            taken = first_step(self._run(delivery), context)
+            rest = context.run(self._start, delivery)
+            if rest is None:
+                return False
+            taken = first_step(rest, context)
             if not isinstance(taken, Rest):
                 return False
             self._held[delivery.lane] += 1
@@ -254,13 +258,13 @@ class Dispatcher:
                 self._admission.ended(delivery)
         return True
 
-    def _next(self, may: Sequence[bool], served: Sequence[bool]) -> Delivery | None:
+    def _next(self, may: Sequence[bool], served: Sequence[bool], *, alone: bool) -> Delivery | None:
         """Take the next job among those lanes; None where nothing may start by itself.
 
-        What may share a transaction is gathered meanwhile.
+        What may share a transaction is gathered meanwhile, unless each runs `alone`.
         """
         mailboxes, gathering = self._mailboxes, self.gathering
-        alone, everywhere = gathering.idle, all(may)
+        everywhere = all(may)
         while True:
             ready = mailboxes.ready
             if not alone:
@@ -283,7 +287,12 @@ class Dispatcher:
 
     def _start_by_itself(self, delivery: Delivery) -> None:
         """Start a job that could have shared its transaction and found nobody."""
-        self._begin(delivery, self._run(delivery))
+        self._begin(delivery, self._by_itself(delivery))
+
+    async def _by_itself(self, delivery: Delivery) -> None:
+        rest = self._start(delivery)
+        if rest is not None:
+            await rest
 
 
 def _tell(error: BaseException) -> None:

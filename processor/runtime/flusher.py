@@ -53,6 +53,7 @@ class Flusher:
         self._doubt = doubt
         self._more_comes = more_comes
         self._ended: list[Ended] = []
+        self._asked = False
         self._due = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
 
@@ -60,7 +61,16 @@ class Flusher:
         """Have a completion written; the delivery is settled or abandoned afterwards."""
         ended = self._ended
         ended.append(Ended(delivery, body, follow_ups))
-        if len(ended) >= ENOUGH or not self._more_comes():
+        if len(ended) >= ENOUGH:
+            self._due.set()
+        elif not self._asked:
+            self._asked = True
+            asyncio.get_running_loop().call_soon(self._ask)
+
+    def _ask(self) -> None:
+        """Once those have ended that end at once: is there anything to wait for?"""
+        self._asked = False
+        if not self._more_comes():
             self._due.set()
         elif self._gathering is None:
             loop = asyncio.get_running_loop()
@@ -72,8 +82,9 @@ class Flusher:
             batch = self._of_ours(await self._group())
             flushed = None
             while batch.ended and flushed is None:
-                batch = self._of_ours(batch.ended)
                 flushed = await self._books.answer(partial(self._flush, batch))
+                if flushed is None:
+                    batch = self._of_ours(batch.ended)
             if flushed is not None:
                 self._settle(batch, flushed)
 

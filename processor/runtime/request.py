@@ -97,6 +97,12 @@ class Opening:
         async with self.lock:
             return self.transaction
 
+    async def roll_back(self) -> None:
+        """Close it, and undo what was done in it."""
+        transaction = await self.close()
+        if transaction is not None:
+            await transaction.rollback()
+
 
 class Joined(Opening):
     """A job's share of its group's transaction, which is open already."""

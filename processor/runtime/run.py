@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from processor.domain.submission import Trace
     from processor.ports.clock import Clock
     from processor.ports.codec import Codec
+    from processor.ports.ledger import Fault
     from processor.ports.transactions import Transactions
     from processor.runtime.delivery import Delivery
     from processor.runtime.submission import Submission
@@ -130,6 +131,11 @@ class Run:
         """Whether a verdict or a fault met the handler when it opened its transaction."""
         opening = self.opening
         return opening is not None and (opening.verdict or opening.fault) is not None
+
+    def fault(self, error: BaseException) -> Fault | None:
+        """What the infrastructure did to the transaction, whatever the handler made of it."""
+        transaction = None if self.opening is None else self.opening.transaction
+        return None if transaction is None else transaction.fault(error)
 
 
 def as_it_waits(delivery: Delivery) -> Job:

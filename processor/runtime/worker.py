@@ -12,7 +12,7 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -53,6 +53,7 @@ from processor.runtime.row_decoding import RowDecoder
 from processor.runtime.run import Desk, Identity
 from processor.runtime.settling import Settling
 from processor.runtime.sharing import Sharing
+from processor.runtime.starting import Starting
 from processor.runtime.suspects import Warden
 from processor.runtime.time_out import Patience
 from processor.runtime.waking import Waking
@@ -137,6 +138,7 @@ class WorkerRuntime:
             self._returning.look_soon,
         )
         self._attempts = self._make_attempts(settling, afresh)
+        self._starting = Starting(self._attempts)
         self._group_attempts = GroupAttempts(
             world.shared_transactions, self._attempts, sharing, self._patience, self.dispatcher
         )
@@ -240,11 +242,10 @@ class WorkerRuntime:
         await self.dispatcher.idle(self._manner.times.grace)
         self.dispatcher.forsake()
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    def _attempt(self, delivery: Delivery) -> Coroutine[Any, Any, None] | None:
         if delivery.partition.quarantine is None:
-            await self._attempts.run(delivery)
-        else:
-            await self._warden.attempt(self._attempts, delivery)
+            return self._starting.start(delivery)
+        return self._warden.attempt(self._attempts, delivery)
 
     def _is_lane_held(self, lane: Priority) -> bool:
         return self._holding.is_lane_held(lane)
