@@ -209,7 +209,7 @@ class Dispatcher:
             self._start_groups()
             return
         served = [not self._is_lane_held(lane) for lane in LANES]
-        alone = self.gathering.idle
+        alone = self.gathering.look()
         may = [served[lane] and may_send(lane, self._held, self._slots) for lane in LANES]
         try:
             for _ in range(BURST):
@@ -277,7 +277,7 @@ class Dispatcher:
                     continue
                 return None
             delivery = mailboxes.take(lane)
-            if not alone and gathering.takes(delivery):
+            if not alone and gathering.takes(lane, delivery):
                 continue
             if delivery.partition.quarantine is None or self._admission.admits(delivery):
                 return delivery

@@ -62,17 +62,18 @@ class Gathering:
         self.turns: dict[asyncio.Task[Any], Delivery] = {}
         """Whose turn it is in each group."""
         self._alone: dict[Delivery, None] = {}
+        self._seen: dict[int, tuple[Delivery, str | None]] = {}
         self.left_behind: set[asyncio.Task[Any]] = set()
         """Groups whose handler does not end."""
 
-    @property
-    def idle(self) -> bool:
-        """Whether no handler shares its transaction: nothing here need be asked."""
+    def look(self) -> bool:
+        """Look at all jobs anew; whether each of them runs by itself: nothing need be asked."""
+        self._seen.clear()
         return self._forming.idle
 
-    def takes(self, delivery: Delivery) -> bool:
-        """Take a job that was taken from its mailbox, if it may share its transaction."""
-        kind = self._forming.kind_of(delivery)
+    def takes(self, lane: int, delivery: Delivery) -> bool:
+        """Take a job that was next of its lane, if it may share its transaction."""
+        kind = self._kind_of(lane, delivery)
         if kind is None:
             return False
         delivery.partition.out += 1
@@ -90,10 +91,17 @@ class Gathering:
         for lane, count in enumerate(ready):
             if count:
                 one = mailboxes.next_of(lane)
-                kind = self._forming.kind_of(one) if served[lane] else None
+                kind = self._kind_of(lane, one) if served[lane] else None
                 if not (may[lane] if kind is None else self._forming.has_room(one.lane, kind)):
                     ready[lane] = 0
         return ready
+
+    def _kind_of(self, lane: int, delivery: Delivery) -> str | None:
+        """As `Forming` says; asked once of each lane's next job, which stays the same for long."""
+        seen = self._seen.get(lane)
+        if seen is None or seen[0] is not delivery:
+            seen = self._seen[lane] = (delivery, self._forming.kind_of(delivery))
+        return seen[1]
 
     def start(self, context: Context | None, by_itself: Callable[[Delivery], None]) -> int:
         """Start what was gathered, spread over what is idle; how many jobs that are.
