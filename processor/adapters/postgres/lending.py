@@ -7,7 +7,7 @@ left behind gets `TransactionMisused`, and can never write into the next job's t
 from __future__ import annotations
 
 import asyncio
-import inspect
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from asyncpg.connresource import ConnectionResource
@@ -207,8 +207,10 @@ class LentConnection(Lent):
             raise TransactionMisused(
                 f"{name} is not for handlers: the connection belongs to the job's transaction"
             )
-        value = super().__getattr__(name)
-        return _checked(value, self._gate) if name in _TAKE_A_STATEMENT else value
+        if name not in _TAKE_A_STATEMENT:
+            return super().__getattr__(name)
+        self._gate.check()
+        return _checked(getattr(self._target, name), self._gate)
 
     def transaction(self) -> Savepoint:
         """A savepoint: the transaction itself is the job's.
@@ -232,14 +234,15 @@ def _checked(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - passed on as they are
         gate.check()
         for query in (*arguments[:1], named.get("query"), named.get("command")):
-            gate.check_statement(query)
-        return function(*arguments, **named)
+            if query is not None:
+                gate.check_statement(query)
+        return _wrapped(function(*arguments, **named), gate)
 
     return call
 
 
 def _wrapped(result: Any, gate: Gate) -> Any:  # noqa: ANN401
-    if inspect.iscoroutine(result):
+    if isinstance(result, CoroutineType):
         return _finish(result, gate)
     return Lent(result, gate) if isinstance(result, ConnectionResource) else result
 

@@ -8,6 +8,7 @@ begin_job left in the transaction tells at its end.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _WORDS: Final = ("commit", "rollback", "abort", "end", "transaction")
@@ -28,11 +29,16 @@ _MAY_SET: Final = re.compile(r"(?:^|[;/\n])\s*(?:set|reset|discard)\b|set_config
 """What no statement that changes a setting is without; an UPDATE in one line is."""
 _SETTING: Final = re.compile(r"(?:^|;)\s*(SET|RESET|DISCARD)\b|\b(SET_CONFIG)\s*\(")
 _COMMENT: Final = re.compile(r"/\*|\*/")
+_SHORT: Final = 4_096
 _ROUTINE: Final = re.compile(r"\bBEGIN\s+ATOMIC\b")
 
 
 def ending_in(query: str) -> str | None:
     """The word of the first statement that would end the transaction; None where none would."""
+    return _remembered(query) if len(query) <= _SHORT else _ending_in(query)
+
+
+def _ending_in(query: str) -> str | None:
     lowered = query.lower()
     if not any(word in lowered for word in _WORDS):
         return None
@@ -40,6 +46,10 @@ def ending_in(query: str) -> str | None:
     endings = (_ending(statement.split()[:3]) for statement in bare.split(";"))
     found = next((word for word in endings if word is not None), None)
     return None if found == "END" and _ROUTINE.search(bare) else found
+
+
+_remembered: Final = lru_cache(maxsize=1_024)(_ending_in)
+"""Handlers send the same statements again and again."""
 
 
 def setting_in(query: str) -> str | None:

@@ -18,12 +18,13 @@ class Turns:
     def __init__(self, size: int) -> None:
         self._caps = [max(1, size - lane) for lane in LANES]
         self._held = [0 for _ in LANES]
+        """By lane, what it holds together with those below it."""
         self._waiting: list[deque[asyncio.Future[None]]] = [deque() for _ in LANES]
 
     async def enter(self, lane: Priority) -> None:
         """Hold a place from now on; waits until there is one."""
-        if self._may(lane) and not any(self._waiting[above] for above in LANES[: lane + 1]):
-            self._held[lane] += 1
+        if self._may(lane) and not (any(self._waiting) and any(self._waiting[: lane + 1])):
+            self._hold(lane, 1)
             return
         turn = asyncio.get_running_loop().create_future()
         self._waiting[lane].append(turn)
@@ -38,8 +39,13 @@ class Turns:
 
     def leave(self, lane: Priority) -> None:
         """Give the place to whoever is next."""
-        self._held[lane] -= 1
-        self._grant()
+        self._hold(lane, -1)
+        if any(self._waiting):
+            self._grant()
+
+    def _hold(self, lane: Priority, places: int) -> None:
+        for above in range(lane + 1):
+            self._held[above] += places
 
     def _grant(self) -> None:
         for lane in LANES:
@@ -47,8 +53,8 @@ class Turns:
             while waiting and self._may(lane):
                 turn = waiting.popleft()
                 if not turn.done():
-                    self._held[lane] += 1
+                    self._hold(lane, 1)
                     turn.set_result(None)
 
     def _may(self, lane: Priority) -> bool:
-        return all(sum(self._held[i:]) < self._caps[i] for i in LANES[: lane + 1])
+        return all(self._held[above] < self._caps[above] for above in range(lane + 1))
