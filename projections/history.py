@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from processor.domain.changes import difference
 from processor.domain.dead_letter import DeadLetterFact, died, discarded, replayed
 from processor.domain.events import Failed, Queued
-from processor.domain.ids import entity_key, partition_of
+from processor.domain.ids import dead_letter_id, entity_key, partition_of
 from processor.domain.outcome import Outcome
 from processor.domain.priority import LANES, Priority
 from processor.domain.status import Live, status_of
@@ -152,13 +154,13 @@ class FoldedHistory:
     async def status(self, job: JobId) -> JobStatus | None:
         """The fold of what has been projected of a job; None where nothing has."""
         records = await self._rows.of(job)
-        queued: list[Queued] = []
+        lanes: list[tuple[HistoryRow, SubmissionRecord]] = []
         outcomes: list[Outcome] = []
         live: list[Live] = []
         for row in records.history:
             try:
                 if row.upto < 0:
-                    queued.append(queued_at(row, self._codec.decode_submission(row.body)))
+                    lanes.append((row, self._codec.decode_submission(row.body)))
                 else:
                     self._sort(row.body, outcomes, live)
             except Undecodable:
@@ -168,7 +170,7 @@ class FoldedHistory:
                 self._sort(told.body, outcomes, live)
             except Undecodable:
                 continue
-        return status_of(job, queued, outcomes, live)
+        return status_of(job, all_queued(lanes), outcomes, live)
 
     def _sort(self, body: bytes, outcomes: list[Outcome], live: list[Live]) -> None:
         match self._codec.decode_journal(body):
@@ -180,6 +182,21 @@ class FoldedHistory:
     async def seen(self, place: Place) -> int:
         """The next offset of a place that is not projected yet; 0 where nothing is."""
         return await self._rows.checkpoint(NAME, place) or 0
+
+
+def all_queued(lanes: Sequence[tuple[HistoryRow, SubmissionRecord]]) -> list[Queued]:
+    """The events that a job's records are; of an edited one, how it differs from what died."""
+    payloads = {
+        dead_letter_id(record.job, record.generation): record.payload for _, record in lanes
+    }
+    events = []
+    for row, record in lanes:
+        event = queued_at(row, record)
+        died = None if record.replay is None else payloads.get(record.replay.dead_letter)
+        if died is not None and died != record.payload:
+            event = replace(event, changes=difference(died, record.payload))
+        events.append(event)
+    return events
 
 
 def queued_at(row: HistoryRow, record: SubmissionRecord) -> Queued:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from processor.domain.errors import DeadLetterNotFound
+from processor.domain.errors import DeadLetterNotFound, InvalidSubmission
 from processor.domain.selection import EVERY, Selection
 from processor.ports.codec import Undecodable
 from processor.ports.projection import LetterQuery, LetterRow
@@ -84,6 +84,15 @@ class DeadLetters:
     async def count(self, selection: Selection = EVERY) -> Chosen:
         """How many letters a selection chooses, of how many entities."""
         return await self._rows.size(selection)
+
+    async def submission(self, dead_letter: UUID) -> SubmissionRecord:
+        """What died; raises `DeadLetterNotFound`, `InvalidSubmission` for no record of ours."""
+        died = (await self.by_id(dead_letter)).died
+        try:
+            return self._codec.decode_submission(died.submission or b"")
+        except Undecodable as error:
+            why = f"the record of dead letter {dead_letter} cannot be decoded: {error}"
+            raise InvalidSubmission(why, {died.job: str(error)}) from error
 
     def _readable(self, rows: Sequence[LetterRow]) -> list[DeadLetter]:
         return [letter for row in rows if (letter := self._read(row)) is not None]

@@ -24,6 +24,7 @@ from processor.domain.job import State
 from processor.domain.priority import Priority
 
 if TYPE_CHECKING:
+    from processor.domain.changes import Change
     from processor.domain.events import ErrorDetail, Event
     from processor.domain.status import JobStatus, Transition
 
@@ -141,7 +142,15 @@ def _queued(event: Queued) -> str:
     if event.replay is not None:
         said += f", replayed by {event.replay.actor}"
         said += f": {event.replay.because}" if event.replay.because else ""
+    if event.changes:
+        said += f"; edited: {_cut(', '.join(map(told_change, event.changes)))}"
     return said
+
+
+def told_change(change: Change) -> str:
+    """One place of an edited payload, before and after."""
+    before, after = change.before or "nothing", change.after or "nothing"
+    return f"{change.path or 'the payload'} from {before} to {after}"
 
 
 def _error(error: ErrorDetail) -> str:
@@ -173,6 +182,8 @@ def _iso(at: int | None) -> str | None:
 
 def _transition(one: Transition) -> dict[str, Any]:
     event = _plain(one.event)
+    if not event.get("changes", True):
+        del event["changes"]
     return {
         "event": _word(one.event),
         "id": _plain(one.id),
@@ -194,7 +205,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any field of an event
         return str(value)
     if isinstance(value, bytes):
         return _parsed(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _field(name: str, value: Any) -> Any:  # noqa: ANN401 - any field of an event

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from processor import Client, JobId, Jobs, JobStatus, Settings, testing
+from processor.domain.selection import Selection
 from tests.commands import Commands, Ended
 
 
@@ -25,6 +26,16 @@ async def when(
         while not reached(status := await client.status(job)):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     return status
+
+
+async def dead(client: Client, selection: Selection, jobs: int, generation: int = 1) -> None:
+    """Wait until so many letters are open there, and all of them of that generation."""
+    async with asyncio.timeout(60):
+        while True:
+            found = [one.died.generation async for one in client.dead_letters.open(selection)]
+            if found == [generation] * jobs:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def command(run: Commands, *words: str) -> Ended:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import typer
 
-from processor.cli import dead_letters
+from processor.cli import dead_letters, plans
 from processor.cli.api import api
+from processor.cli.audit import audit
 from processor.cli.bench import bench
 from processor.cli.cancel import cancel
 from processor.cli.chaos import chaos
@@ -68,9 +69,11 @@ _COMMANDS = (
     cancel,
     hold,
     release,
+    audit,
     rebuild,
     chaos,
 )
 for _command in _COMMANDS:
     app.command(cls=Command)(_command)
 app.add_typer(dead_letters.app)
+app.add_typer(plans.app)

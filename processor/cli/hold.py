@@ -46,20 +46,33 @@ def hold(
 
 
 def release(
-    kind: Kind, value: Value, because: Because = None, by: By = None, json: Json = False
+    kind: Kind,
+    value: Value,
+    because: Because = None,
+    rate: Annotated[
+        int | None,
+        typer.Option("--rate", metavar="N", min=1, help="At most so many jobs a second."),
+    ] = None,
+    by: By = None,
+    json: Json = False,
 ) -> None:
-    """Let the jobs of a type, an entity, a tenant or a lane go on."""
+    """Let the jobs of a type, an entity, a tenant or a lane go on.
+
+    With --rate what comes anew waits in its turn, until all that was kept is let out.
+    """
     from processor.cli.finding import find_settings
     from processor.cli.running import run
 
     of, name = _held(kind, value)
     actor, reason = who(by), why(because)
-    if not run(_release(find_settings(), of, name, actor, reason)):
+    if rate is not None and of == "lane":
+        raise ConfigurationError("a lane is released at once: it keeps no jobs, it is not read")
+    if not run(_release(find_settings(), of, name, actor, reason, rate)):
         raise ProcessorError(f"no hold of {of} {name} is open")
     if json:
         tell_json({"kind": of, "value": name, "released": True}, indent=2)
     else:
-        tell(f"{of} {name} is released")
+        tell(f"{of} {name} is released" + ("" if rate is None else f", {rate:,} jobs a second"))
 
 
 def _held(kind: str, value: str) -> tuple[HoldKind, str]:
@@ -103,8 +116,10 @@ async def _hold(
         return await holds.hold(kind, value, by, because, until)
 
 
-async def _release(settings: Settings, kind: HoldKind, value: str, by: str, because: str) -> bool:
+async def _release(
+    settings: Settings, kind: HoldKind, value: str, by: str, because: str, rate: int | None
+) -> bool:
     from processor.bootstrap.operating import holding
 
     async with holding(settings) as holds:
-        return await holds.release((kind, value), by, because)
+        return await holds.release((kind, value), by, because, rate)

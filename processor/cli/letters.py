@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from processor.cli.tables import tell_table
 from processor.cli.telling import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from processor.domain.events import ErrorDetail
     from processor.ports.projection import LetterGroup
     from projections.queries import DeadLetter
@@ -22,13 +25,29 @@ def line_of(letter: DeadLetter) -> str:
     return f"{died.id}  {iso(died.at)}  {died.type or '(unreadable)'}  {died.entity}  {why}"
 
 
-def line_of_group(group: LetterGroup) -> str:
-    """One group in one line."""
-    place = f" at {group.place}" if group.place else ""
-    return (
-        f"{group.letters:>8,}  {group.type or '(unreadable)'}{place}"
-        f"  from {iso(group.first_at)} to {iso(group.last_at)}"
+def tell_groups(groups: Sequence[LetterGroup]) -> None:
+    """Groups as a table."""
+    tell_table(
+        ("letters", "overtaken", "type", "place", "release", "tenants", "first", "last"),
+        [
+            (
+                group.letters,
+                group.overtaken,
+                group.type or "(unreadable)",
+                group.place,
+                group.release,
+                _tenants(group),
+                iso(group.first_at),
+                iso(group.last_at),
+            )
+            for group in groups
+        ],
     )
+
+
+def _tenants(group: LetterGroup) -> str:
+    more = group.tenant_count - len(group.tenants)
+    return ", ".join(group.tenants) + (f" and {more:,} more" if more else "")
 
 
 def describe(letter: DeadLetter) -> list[str]:
@@ -97,6 +116,10 @@ def group_as_json(group: LetterGroup) -> dict[str, Any]:
         "letters": group.letters,
         "first_at": iso(group.first_at),
         "last_at": iso(group.last_at),
+        "release": group.release,
+        "tenants": group.tenants,
+        "tenant_count": group.tenant_count,
+        "overtaken": group.overtaken,
     }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from processor.domain.changes import Change
     from processor.domain.priority import Priority
     from processor.domain.submission import Replay, Trace
 
@@ -66,6 +67,8 @@ class Queued:
     not_before: int | None = None
     trace: Trace | None = None
     replay: Replay | None = None
+    changes: tuple[Change, ...] = ()
+    """Of an edited replay: how its payload differs from what died."""
 
 
 @dataclass(frozen=True, slots=True)

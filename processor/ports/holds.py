@@ -56,6 +56,8 @@ class Hold:
     """When the next probe may start, at the earliest: while one runs, when its lease ends."""
     probe_due: bool = field(default=False, compare=False)
     """That time had come when the hold was read."""
+    rate: int | None = None
+    """Of one that is being released: so many jobs a second, by all workers together."""
 
     @property
     def is_breakers(self) -> bool:
@@ -73,6 +75,11 @@ def names_of(
         (HoldKind.TENANT, tenant or ""),
         (HoldKind.LANE, lane.label),
     )
+
+
+def released(kind: str, value: str, rate: int | None) -> str:
+    """What the audit says of a release."""
+    return f"{kind} {value}" + ("" if rate is None else f", {rate:,} a second")
 
 
 def by_name(holds: Iterable[Hold]) -> dict[tuple[HoldKind, str], Hold]:
@@ -97,8 +104,17 @@ class Holds(Protocol):
         """
         ...
 
-    async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:
-        """End a hold, or every hold of a thing; False where none was open."""
+    async def release(
+        self, hold: int | tuple[HoldKind, str], by: str, because: str, rate: int | None = None
+    ) -> bool:
+        """End a hold, or every hold of a thing; False where none was open.
+
+        With a `rate` it stays open until all that it kept is let out, so many jobs a second.
+        """
+        ...
+
+    async def finish(self, hold: int) -> bool:
+        """End one that is released at a rate, if nothing waits for it any more."""
         ...
 
 

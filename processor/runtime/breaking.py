@@ -17,6 +17,7 @@ from processor.domain.breaker import NOTHING, UNCOUNTED, Breaker, BreakerState, 
 from processor.ports.ledger import Fault
 from processor.runtime.books import until_answered
 from processor.runtime.breaker_news import BreakerTeller
+from processor.runtime.letting_out import is_let_out
 from processor.runtime.probing import Probes
 
 if TYPE_CHECKING:
@@ -114,7 +115,9 @@ class Breakers:
         while (opening := self._opening.get(record.type)) is not None:
             await opening.wait()
         hold = self._holding.match(record, delivery.lane)
-        if hold is None or not hold.is_breakers:
+        if hold is None or is_let_out(hold, delivery.revision):
+            return None
+        if not hold.is_breakers:
             return hold
         return None if await self._probes.lets(delivery, hold) else hold
 

@@ -185,9 +185,11 @@ class Client:
         """
         return await self._operating().hold(kind, value, by, because, until)
 
-    async def release(self, kind: HoldKind, value: str, *, by: str, because: str) -> bool:
-        """Let it go on; False where no hold of it was open."""
-        return await self._operating().release(kind, value, by, because)
+    async def release(
+        self, kind: HoldKind, value: str, *, by: str, because: str, rate: int | None = None
+    ) -> bool:
+        """Let it go on, at most `rate` jobs a second; False where no hold of it was open."""
+        return await self._operating().release(kind, value, by, because, rate)
 
     async def holds(self) -> list[Hold]:
         """Every open hold, the oldest first."""

@@ -15,15 +15,15 @@ import structlog
 
 from processor.ports.holds import HoldKind, by_name, names_of
 from processor.ports.ledger import Fault
+from processor.runtime.letting_out import LettingOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from processor.domain.priority import Priority
     from processor.domain.submission import SubmissionRecord
-    from processor.ports.clock import Clock
-    from processor.ports.holds import Hold, Holds
-    from processor.ports.waiting_room import Sweeping
+    from processor.ports.holds import Hold
+    from processor.runtime.world import Manner, World
 
 READ_EVERY = 1.0
 SWEEP_EVERY = 30.0
@@ -39,30 +39,30 @@ class Holding:
 
     def __init__(
         self,
-        holds: Holds,
-        sweeping: Sweeping,
-        clock: Clock,
-        release: str,
+        world: World,
+        manner: Manner,
         owned: Callable[[], Collection[int]],
         changed: Callable[[], None],
     ) -> None:
-        self._holds = holds
-        self._sweeping = sweeping
-        self._clock = clock
-        self._release = release
+        self._holds = world.holds
+        self._sweeping = world.room
+        self._clock = clock = world.clock
+        self._release = manner.release
         self._owned = owned
         self._changed = changed
         self._open: dict[int, Hold] = {}
         self._by_value: dict[tuple[HoldKind, str], Hold] = {}
         self._gone: dict[int, Hold | None] = {}
         """Holds whose rows are being woken; None where only their number is known."""
+        self._partitions = manner.partitions
+        self._let_out = LettingOut(world.holds, world.room, clock)
         self._reading = asyncio.Lock()
         self._swept_at = clock.monotonic()
         self.known = False
         """The holds were read at least once: nothing may start before."""
 
     def match(self, record: SubmissionRecord, lane: Priority) -> Hold | None:
-        """The hold that keeps a job from running."""
+        """The hold that keeps a job from running; one that is let out keeps what comes anew."""
         by_value = self._by_value
         if not by_value:
             return None
@@ -101,6 +101,8 @@ class Holding:
             self._gone |= {one.id: one for one in self._open.values() if one.id not in mine}
             self._know(mine)
             await self._wake()
+            owned = self._owned()
+            await self._let_out.some(mine.values(), owned, len(owned) / self._partitions)
 
     async def keep(self, hold: Hold) -> None:
         """Know of a hold that this worker has made, before it is read."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from processor.domain.changes import difference
-from processor.domain.errors import InvalidSubmission, ProcessorError
+from processor.domain.errors import ConfigurationError, InvalidSubmission, ProcessorError
+from processor.ports.holds import HoldKind
 from processor.ports.operations import AuditQuery, Edit
 from processor.runtime.cancelling import cancel
 from processor.runtime.checking import check
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from processor.domain.changes import Change
     from processor.domain.ids import JobId
     from processor.domain.priority import Priority
-    from processor.ports.holds import Hold, HoldKind
+    from processor.ports.holds import Hold
     from processor.ports.operations import Operation
     from processor.runtime.asking import Asker
     from processor.runtime.cancelling import Cancellation
@@ -104,10 +105,20 @@ class Operator:
         with self._desk.telling():
             return await self._desk.holds.hold(kind, value, by, because, until)
 
-    async def release(self, kind: HoldKind, value: str, by: str, because: str) -> bool:
-        """Let it go on; False where no hold was open."""
+    async def release(
+        self, kind: HoldKind, value: str, by: str, because: str, rate: int | None = None
+    ) -> bool:
+        """Let it go on, at once or so many jobs a second; False where no hold was open.
+
+        Raises `ConfigurationError` for a rate that is none, or of a lane, which keeps no rows.
+        """
+        if rate is not None and (rate < 1 or kind == HoldKind.LANE):
+            raise ConfigurationError(
+                "a rate is 1 job a second or more, of a type, an entity or a tenant; a lane is"
+                " released at once"
+            )
         with self._desk.telling():
-            return await self._desk.holds.release((kind, value), by, because)
+            return await self._desk.holds.release((kind, value), by, because, rate)
 
     async def holds(self) -> list[Hold]:
         """Every open hold, the oldest first."""

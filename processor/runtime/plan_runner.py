@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from processor.runtime.desk import Desk
     from processor.runtime.letters import Letter, Operated
 
-LEASE: Final = 15.0
+LEASE: Final = 10.0
 """Seconds after which a runner that shows no sign of life is followed by another."""
 PORTION: Final = 500
 """Letters that are taken at once."""
@@ -40,7 +40,7 @@ SHORTEST: Final = 0.25
 """Seconds that a portion is for, where there is a rate."""
 LOOKS: Final = 0.5
 """Seconds between two looks at what is waited for."""
-FREE_EVERY: Final = 5.0
+FREE_EVERY: Final = 3.0
 """Seconds between two looks for a plan that nobody runs."""
 
 log = structlog.get_logger(__name__)

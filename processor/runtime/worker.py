@@ -106,9 +106,7 @@ class WorkerRuntime:
             self._look_again,
         )
         self._observer = Observer(manner.topics, world.clock, world.metrics, world.tracing)
-        self._holding = Holding(
-            world.holds, world.room, world.clock, manner.release, self._owned, self._look_again
-        )
+        self._holding = Holding(world, manner, self._owned, self._look_again)
         self._breakers = Breakers(jobs, world, manner, self._holding, self._owned)
         settling = Settling(
             memory, self._publisher, wake, self._observer, self._look_again, self._breakers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydantic_core import from_json
 
@@ -83,17 +83,47 @@ async def run(
         ),
         generation=generation,
     )
-    desk = Desk(CODEC, clock, _Given(session, connection))
-    watched = _Watched(desk, _delivered(record, attempt), clock.now())
+    heard: list[Progress] = []
+    taken: list[Submission] = []
+    given = _Given(session, connection)
+    result = await _called(called, record, attempt, given, heard, taken)
+    return Ran(result, tuple(heard), tuple(taken))
+
+
+async def run_record(
+    handler: Handler[Any],
+    record: SubmissionRecord,
+    given: Given,
+    heard: list[Progress],
+    taken: list[Submission],
+) -> Any:  # noqa: ANN401 - whatever the handler returned
+    """Run a handler on a submission that was made; its result, as JSON has it.
+
+    `given` is what it has of a database; what it tells and submits is put into the lists, also
+    where it raises.
+    """
+    return await _called(handler, record, 1, _Lent(given), heard, taken)
+
+
+async def _called(
+    handler: Handler[Any],
+    record: SubmissionRecord,
+    attempt: int,
+    given: _Given,
+    heard: list[Progress],
+    taken: list[Submission],
+) -> Any:  # noqa: ANN401 - whatever the handler returned
+    clock = SystemClock()
+    desk = Desk(CODEC, clock, given)
+    watched = _Watched(desk, _delivered(record, attempt), clock.now(), heard, taken)
     threads = HandlerThreads(1)
     try:
-        caller = Caller(threads, _Nobody())
-        result = await caller.call(watched, called)
+        result = await Caller(threads, _Nobody()).call(watched, handler)
     finally:
         threads.shutdown()
         if watched.opening is not None:  # a task that the handler left behind opens it no more
             await watched.opening.close()
-    return Ran(from_json(result), tuple(watched.heard), tuple(watched.taken))
+    return from_json(result)
 
 
 def registered(handler: Handler[Any] | Function[Any]) -> Handler[Any]:
@@ -115,21 +145,28 @@ def _delivered(record: SubmissionRecord, attempt: int) -> Delivery:
 class _Watched(Run):
     """A run that keeps all it was told."""
 
-    def __init__(self, desk: Desk, delivery: Delivery, now: int) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        delivery: Delivery,
+        now: int,
+        heard: list[Progress],
+        taken: list[Submission],
+    ) -> None:
         super().__init__(desk, Identity("test", ""), delivery, now, delivery.record.trace)
-        self.heard: list[Progress] = []
-        self.taken: list[Submission] = []
+        self._heard = heard
+        self._taken = taken
 
     def tell(self, percent: float, note: str) -> None:
         """See `Run`."""
         super().tell(percent, note)
-        self.heard.append(Progress(percent, note))
+        self._heard.append(Progress(percent, note))
 
     def submit(self, submission: Submission) -> JobId:
         """See `Run`."""
         job = super().submit(submission)
         named = submission.dedupe_key is not None  # which makes the id, also of a copy
-        self.taken.append(submission if named else replace(submission, id=job))
+        self._taken.append(submission if named else replace(submission, id=job))
         return job
 
 
@@ -175,6 +212,38 @@ class _Given:
 
     async def rollback(self) -> None:
         """See `Transaction`."""
+
+
+class Given(Protocol):
+    """What a handler has of a database."""
+
+    def connection(self) -> Any:  # noqa: ANN401 - whatever is given
+        """What `request.connection()` gives."""
+        ...
+
+    async def session(self) -> Any:  # noqa: ANN401 - whatever is given
+        """What `request.session()` gives."""
+        ...
+
+
+class _Lent(_Given):
+    """The same over what somebody lends."""
+
+    def __init__(self, given: Given) -> None:
+        super().__init__(None, None)
+        self._given = given
+
+    async def begin(self, _claim: Claim) -> _Lent:
+        """See `Transactions`."""
+        return self
+
+    def connection(self) -> Any:  # noqa: ANN401 - whatever is given
+        """See `Transaction`."""
+        return self._given.connection()
+
+    async def session(self) -> Any:  # noqa: ANN401 - whatever is given
+        """See `Transaction`."""
+        return await self._given.session()
 
 
 def _passed(name: str, given: object) -> object:

@@ -21,9 +21,10 @@ from processor import (
 )
 from processor.domain.ids import dead_letter_id
 from processor.domain.priority import Priority
+from processor.domain.selection import Selection
 from processor.local.stack import Stack
 from tests.commands import Commands, commands
-from tests.inside import command, told, when, working
+from tests.inside import command, dead, told, when, working
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -99,17 +100,23 @@ async def test_many_are_replayed_by_a_filter_and_discarded_by_another(run: Comma
     application, tenant = Application(), secrets.token_hex(4)
     async with working(run.settings, application.jobs) as client:
         jobs = await client.submit([Submission("skips", tenant=tenant) for _ in range(40)])
-        for job in jobs:
-            await when(client, job, lambda status: status.state is State.FAILED)
+        await dead(client, Selection(tenant=tenant), 40)
         choice = ("--tenant", tenant, "--because", "why")
-        replayed = await told(run, "dead-letters", "replay", *choice)
-        assert {one["job"] for one in replayed} == {str(job) for job in jobs}
-        for job in jobs:
-            await when(client, job, lambda one: (one.generation, one.state) == (2, State.FAILED))
-        discarded = await told(run, "dead-letters", "discard", *choice)
-        assert {one["generation"] for one in discarded} == {3}
+        (plan,) = await told(run, "dead-letters", "replay", *choice)
+        assert (plan["state"], plan["done"], plan["refused"]) == ("complete", 40, 0)
+        await dead(client, Selection(tenant=tenant), 40, generation=2)
+        unexpected = await command(run, "dead-letters", "discard", *choice)
+        assert "say how many dead letters you expect to discard" in unexpected.refusal
+        wrong = await command(run, "dead-letters", "discard", *choice, "--expect", "41")
+        assert wrong.refusal == "40 dead letters are chosen, not 41: nothing was done"
+        (plan,) = await told(run, "dead-letters", "discard", *choice, "--expect", "40")
+        assert (plan["state"], plan["done"]) == ("complete", 40)
         status = await when(client, jobs[0], lambda one: one.current.discarded)
         assert (status.state, status.generation) == (State.FAILED, 2)
+        audited = await told(run, "audit", "--since", "1h")
+        subjects = [one["subject"] for one in audited if one["kind"] == "plan"][:2]
+        assert subjects[0].endswith(f": discard 40 dead letters, tenant {tenant}")
+        assert subjects[1].endswith(f": replay 40 dead letters, tenant {tenant}")
 
 
 async def test_the_client_replays_a_blocking_job_in_its_place_and_discards(run: Commands) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from processor.ports.holds import HoldKind, HoldMode
 from processor.ports.ledger import Answer
+from processor.ports.operations import AuditQuery
 from processor.ports.waiting_room import Wait
 from tests.contract.rooms import Rooms, held, jobs_of, over
 from tests.contract.worlds import PostgresWorld, World, own
@@ -175,3 +176,27 @@ async def test_who_released_a_hold_and_why_can_be_read_later(real: PostgresWorld
     async with real.service.connection() as connection:
         row = await connection.fetchrow("SELECT ended_by, ended_why FROM jobs.hold")
     assert tuple(row or ()) == ("bob", "the gates are open")
+
+
+async def test_a_hold_that_is_released_at_a_rate_stays_until_nothing_waits_for_it(
+    rooms: Rooms,
+) -> None:
+    hold = await rooms.holds.hold(HoldKind.TYPE, "a", "ada", "why")
+    fence = await own(rooms.world)
+    wait = held(hold.id)
+    assert await rooms.room.record(fence, wait, 0) is Answer.DONE
+    assert not await rooms.holds.finish(hold.id)
+    assert await rooms.holds.release((HoldKind.TYPE, "a"), "bob", "slowly", 3)
+    assert not await rooms.holds.release((HoldKind.TYPE, "b"), "bob", "slowly", 3)
+    (found,) = await rooms.holds.open()
+    assert (found.id, found.mode, found.rate) == (hold.id, HoldMode.RELEASING, 3)
+    assert not await rooms.holds.finish(hold.id)
+    assert await rooms.room.wake_hold(hold.id, [0], 10) == 1
+    assert await rooms.holds.finish(hold.id)
+    assert not await rooms.holds.finish(hold.id)
+    assert await rooms.holds.open() == []
+    told = await rooms.operations.told(AuditQuery())
+    assert [(one.actor, one.subject) for one in told] == [
+        ("bob", "type a, 3 a second"),
+        ("ada", "type a"),
+    ]

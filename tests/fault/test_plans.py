@@ -44,8 +44,9 @@ class Service:
         self.jobs = Jobs()
         self.up = False
         self.ran: list[JobId] = []
-        self.jobs.register("bill", self.bill, retry=Retry(attempts=1))
-        self.jobs.register("blocks", self.bill, retry=Retry(attempts=1, on_exhausted="block"))
+        self.jobs.register("bill", self.bill, retry=Retry(attempts=1), breaker=None)
+        block = Retry(attempts=1, on_exhausted="block")
+        self.jobs.register("blocks", self.bill, retry=block, breaker=None)
 
     async def bill(self, request: Request[None]) -> None:
         self.ran.append(request.job_id)

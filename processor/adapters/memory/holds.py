@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from processor.adapters.memory.breaking import MemoryBreaking
 from processor.adapters.memory.operations import write_note
-from processor.ports.holds import Hold, HoldKind, HoldMode
+from processor.ports.holds import Hold, HoldKind, HoldMode, released
 from processor.ports.operations import Note, OperationKind
 
 
@@ -45,14 +45,34 @@ class MemoryHolds(MemoryBreaking):
             raise lost
         return hold
 
-    async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:
+    async def release(
+        self, hold: int | tuple[HoldKind, str], by: str, because: str, rate: int | None = None
+    ) -> bool:
         """See `Holds`."""
         lost = await self.step("holds.release")
-        released = [one for one in self._open() if hold in (one.id, (one.kind, one.value))]
-        for one in released:
-            self._end(one, by, because)
-            note = Note(OperationKind.RELEASE, by, because, f"{one.kind} {one.value}")
-            write_note(self._database, note)
+        found = [one for one in self._open() if hold in (one.id, (one.kind, one.value))]
+        if rate is not None:
+            found = [one for one in found if not one.is_breakers]
+        for one in found:
+            if rate is None:
+                self._end(one, by, because)
+            else:
+                let_out = replace(one, mode=HoldMode.RELEASING, rate=rate)
+                self._database.holds[one.id] = let_out
+            subject = released(one.kind, one.value, rate)
+            write_note(self._database, Note(OperationKind.RELEASE, by, because, subject))
         if lost is not None:
             raise lost
-        return bool(released)
+        return bool(found)
+
+    async def finish(self, hold: int) -> bool:
+        """See `Holds`."""
+        lost = await self.step("holds.finish")
+        found = self._database.holds.get(hold)
+        waits = any(row.hold == hold for row in self._database.waiting.values())
+        done = found is not None and found.mode is HoldMode.RELEASING and not waits
+        if found is not None and done:
+            self._end(found, found.by, "all it kept was let out")
+        if lost is not None:
+            raise lost
+        return done

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = (
     "id, kind, value, release, why, made_by, made_at, until, mode::text AS mode, failed_probes,"
-    " probe_by, probe_until, probe_until <= statement_timestamp() AS probe_due"
+    " probe_by, probe_until, probe_until <= statement_timestamp() AS probe_due, rate"
 )
 _TRIP: Final = f"""
 INSERT INTO jobs.hold AS h (kind, value, release, mode, why, made_by, probe_until, told)
@@ -136,6 +136,7 @@ def hold_of(row: asyncpg.Record) -> Hold:
         probe_by=row["probe_by"],
         probe_at=None if row["probe_until"] is None else microseconds(row["probe_until"]),
         probe_due=bool(row["probe_due"]),
+        rate=row["rate"],
     )
 
 

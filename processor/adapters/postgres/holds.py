@@ -8,6 +8,7 @@ from processor.adapters.postgres.breaking import COLUMNS, PostgresBreaking, hold
 from processor.adapters.postgres.operations import write_note
 from processor.adapters.postgres.waiting_rows import instant
 from processor.domain.priority import Priority
+from processor.ports.holds import released
 from processor.ports.operations import Note, OperationKind
 
 if TYPE_CHECKING:
@@ -37,6 +38,19 @@ WHERE {_STANDS} AND (id = $1 OR (kind, value) = ($2, $3))
 RETURNING kind, value
 """  # noqa: S608 - our own condition
 
+_RELEASE_AT_RATE: Final = f"""
+UPDATE jobs.hold SET mode = 'r', rate = $4
+WHERE {_STANDS} AND mode <> 'p' AND (id = $1 OR (kind, value) = ($2, $3))
+RETURNING kind, value
+"""  # noqa: S608 - our own condition
+_FINISH: Final = f"""
+UPDATE jobs.hold h
+SET ended_at = statement_timestamp(), ended_by = made_by, ended_why = 'all it kept was let out'
+WHERE {_STANDS} AND id = $1 AND mode = 'r'
+    AND NOT EXISTS (SELECT FROM jobs.waiting w WHERE w.hold = h.id)
+RETURNING 1
+"""  # noqa: S608 - our own condition
+
 
 class PostgresHolds(PostgresBreaking):
     """`AllHolds` in the ledger's database, which every worker reads."""
@@ -58,12 +72,22 @@ class PostgresHolds(PostgresBreaking):
         assert row is not None  # noqa: S101 - it was inserted or updated
         return hold_of(row)
 
-    async def release(self, hold: int | tuple[HoldKind, str], by: str, because: str) -> bool:
-        """End a hold, or every hold of a thing; False where none was open."""
+    async def release(
+        self, hold: int | tuple[HoldKind, str], by: str, because: str, rate: int | None = None
+    ) -> bool:
+        """End a hold, or every hold of a thing, at once or at a rate."""
         named = (hold, None, None) if isinstance(hold, int) else (None, *hold)
         async with self._pool.connection() as connection, connection.transaction():
-            rows = await connection.fetch(_RELEASE, *named, by, because)
+            if rate is None:
+                rows = await connection.fetch(_RELEASE, *named, by, because)
+            else:
+                rows = await connection.fetch(_RELEASE_AT_RATE, *named, rate)
             for kind, value in rows:
-                note = Note(OperationKind.RELEASE, by, because, f"{kind} {value}")
-                await write_note(connection, note)
+                subject = released(kind, value, rate)
+                await write_note(connection, Note(OperationKind.RELEASE, by, because, subject))
         return bool(rows)
+
+    async def finish(self, hold: int) -> bool:
+        """End one that is released at a rate, if nothing waits for it any more."""
+        async with self._pool.connection() as connection:
+            return await connection.fetchval(_FINISH, hold) is not None

@@ -70,6 +70,15 @@ DELETE FROM jobs.dead_letter WHERE ctid = ANY (ARRAY(
 )) AND closed IS NOT NULL
 """
 
+_OVERTAKING: Final = """
+DELETE FROM jobs.overtaking WHERE ctid = ANY (ARRAY(
+    SELECT o.ctid FROM jobs.overtaking o
+    WHERE o.failed_at < statement_timestamp() - interval '8 days' AND NOT EXISTS (
+        SELECT FROM jobs.dead_letter d WHERE d.entity_key = o.entity_key AND d.closed IS NULL
+    ) LIMIT $1
+))
+"""
+
 
 class PostgresPruning:
     """`HistoryPruning` over a pool of connections; `schema` holds the rows."""
@@ -106,6 +115,8 @@ class PostgresPruning:
             tag = await connection.execute(
                 of_set(_LETTERS, self._schema), list(starts), list(starts.values()), limit
             )
+            if self._schema == SCHEMA:
+                await connection.execute(_OVERTAKING, limit)
         return _counted(tag)
 
 
