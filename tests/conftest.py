@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--hazard", choices=HAZARDS, metavar="H1…H49", help="only the tests that produce it"
     )
+    parser.addoption("--screenshots", metavar="FOLDER", help="where pictures of the pages are put")
     parser.addoption(
         "--proofs", action="store_true", help="keep how often each proof ran; see tests/proofs.py"
     )

@@ -169,6 +169,13 @@ PROOFS: Final = {
         "-m long tests/fuzz/test_lines.py -k of_any_file",
         ("test_of_any_file_every_line_before_the_first_broken_one_is_read_and_none_after",),
     ),
+    "requests": Proof(
+        "over HTTP every answer is one that is described",
+        "random and spoilt requests are sent to every route",
+        "inputs",
+        "-m long tests/fuzz/test_api.py -k answered",
+        ("test_a_request_is_answered_as_described_and_never_by_a_500",),
+    ),
     "settings": Proof(
         "a wrong setting is one clear line without a password",
         "random and spoilt environments are read",

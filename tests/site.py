@@ -84,7 +84,7 @@ class Site(Harness):
             places=lambda text: parsed(text, TOPICS, cluster.partitions),
             following=Following(client.status, cluster.clock),
             ready=Remembered(self._missing, cluster.clock, 1),
-            alive=list,
+            alive=lambda: self._worker.runtime.health.liveness().reasons,
             metrics=lambda: "# nothing\n",
             translated=lambda error: error,
             closing=asyncio.Event(),

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from processor.adapters.postgres.sessions import Sessions
     from processor.runtime.handlers import Jobs
+    from processor.runtime.health import Health
 
 SERVICE_CONNECTIONS: Final = 6
 """For our own statements: look-ups of four lanes, the flush, positions and beats."""
@@ -97,13 +98,20 @@ class Worker:
 
         It asks nobody and may be called from any thread, also while the event loop stands still.
         """
+        return self._asked(lambda health: health.readiness())
+
+    def liveness(self) -> Readiness:
+        """Whether its loop turns and its membership beats, as `readiness`; else start it anew."""
+        return self._asked(lambda health: health.liveness())
+
+    def _asked(self, ask: Callable[[Health], Readiness]) -> Readiness:
         if self._runtime is None or self._running is None:
             return Readiness(ready=False, reasons=("the worker has not started",))
         if self._running.done():
             return Readiness(ready=False, reasons=(_how_it_ended(self._running),))
         if self._stop.is_set():
             return Readiness(ready=False, reasons=("the worker stops",))
-        return self._runtime.health.readiness()
+        return ask(self._runtime.health)
 
     async def __aexit__(
         self,

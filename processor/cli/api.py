@@ -58,6 +58,7 @@ def _serving(
     settings: Settings, host: str, port: int, tokens: Path | None
 ) -> AbstractAsyncContextManager[None]:
     try:
+        from processor.adapters.exposition import Exposition
         from processor.api.running import api as answering
     except ModuleNotFoundError as error:
         raise ConfigurationError(
@@ -66,7 +67,10 @@ def _serving(
 
     @asynccontextmanager
     async def told() -> AsyncIterator[None]:
-        async with answering(settings, host, port, tokens) as (name, number):
+        exposition = Exposition()
+        exposition.install()
+        at = answering(settings, host, port, tokens, exposition=exposition)
+        async with at as (name, number):
             shown = f"[{name}]" if ":" in name else name
             sys.stderr.write(f"the API and its pages are at http://{shown}:{number}\n")
             sys.stderr.flush()

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 STUCK_AFTER: Final = 30.0
 """Seconds without a turn of a fetcher or the keeper."""
 
+SESSIONS_LOST: Final = 2
+"""So many session time-outs without a heartbeat, and it does not come back by itself."""
+
 
 class Health:
     """What is known of how a worker does."""
@@ -39,6 +42,7 @@ class Health:
         self._clock = world.clock
         self._membership = world.membership
         self._metrics = world.metrics
+        self._lost_after = SESSIONS_LOST * manner.times.session
         self._keeper = keeper
         self._holding = holding
         self._fetchers = holdings.fetchers
@@ -90,6 +94,21 @@ class Health:
         if age == math.inf:
             return "it does not belong to its group yet, so nothing is started"
         return f"its group has answered no heartbeat for {age:.0f} s, so nothing is started"
+
+    def liveness(self) -> Readiness:
+        """Whether its loop turns and its membership beats: if not, it is to be started anew.
+
+        The database may be away: it comes back by no restart.
+        """
+        reasons: list[str] = []
+        if late := self._lag.late():
+            reasons.append(f"its event loop has stood still for {late:.0f} s")
+        if not self.progresses():
+            reasons.append(f"its reading has not come round for {STUCK_AFTER:.0f} s")
+        age = self._membership.heartbeat_age()
+        if self._lost_after < age < math.inf:
+            reasons.append(f"its group has answered no heartbeat for {age:.0f} s")
+        return Readiness(not reasons, tuple(reasons))
 
     def readiness(self) -> Readiness:
         """Whether it works as it should; cheap, from the loop's thread or any other."""

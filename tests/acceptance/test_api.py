@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from processor import Jobs, Reject, Request
+from processor import Jobs, Reject, Request, Worker
+from processor.api.running import api
 from tests.answering import Api, answering
 from tests.commands import Commands
 from tests.inside import command, working
@@ -112,6 +113,26 @@ async def _stop_while_somebody_follows(api: Api) -> None:
     assert (await anext(stream))["event"] == "transition"
     assert await api.stop() == 0
     assert {one["event"] async for one in stream} <= {"transition", "state"}
+
+
+async def test_an_application_answers_beside_its_worker_and_its_health_is_the_workers_too(
+    ready: Commands,
+) -> None:
+    jobs, gate = application()
+    gate.set()
+    worker = Worker(jobs, ready.settings)
+    async with (
+        api(ready.settings, "127.0.0.1", 0, worker=worker) as (host, port),
+        httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=60) as http,
+    ):
+        live = await http.get("/live")
+        assert live.json()["reasons"] == ["the worker has not started"]
+        async with worker:
+            assert (await http.get("/live")).json() == {"ok": True, "reasons": []}
+            async with asyncio.timeout(60):
+                while (await http.get("/ready")).status_code != 200:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.05)
+        assert (await http.get("/live")).status_code == 503
 
 
 async def test_tokens_say_who_may_do_what(ready: Commands) -> None:
