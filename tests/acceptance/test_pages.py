@@ -53,7 +53,7 @@ class Flights:
 
     def __post_init__(self) -> None:
         self.jobs.register("flight.landed", self._land)
-        self.jobs.register("payment.charge", self._charge, retry=Retry(attempts=1))
+        self.jobs.register("payment.charge", self._charge, retry=Retry(attempts=1), breaker=None)
         policy = Retry(attempts=2, wait=wait_fixed(1), on_exhausted="block")
         self.jobs.register("crew.paid", self._refuse, retry=policy)
 

@@ -216,6 +216,16 @@ async def test_every_answer_is_hardened() -> None:
             assert "access-control-allow-origin" not in headers
 
 
+@in_virtual_time
+async def test_pages_are_told_whole_whatever_range_is_asked_for() -> None:
+    async with Site(application()) as site:
+        for path in ("/", f"/jobs/{new_id()}", "/dead-letters", "/plans/1", "/static/job.js"):
+            for asked in ("x", "bytes=0-1", ""):
+                answer = await site.get(path, headers={"Range": asked})
+                assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
+                assert int(answer.headers["content-length"]) == len(answer.content) > 500
+
+
 def test_a_token_that_was_made_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "tokens.toml"
     expires = datetime(2100, 1, 1, tzinfo=UTC)
