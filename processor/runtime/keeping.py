@@ -98,7 +98,9 @@ class Keeper:
         self._lost: list[OwnedPartition] = []
         self._writing = asyncio.Lock()
         self._stopping = False
-        self.turned_at = clock.monotonic()
+        self._unheard = False
+        """Since it last saw whose its partitions are, it has been silent for long enough."""
+        self._looked_at = self.turned_at = clock.monotonic()
         """When it last looked at what the group wants."""
 
     @property
@@ -160,6 +162,7 @@ class Keeper:
         for number, partition in list(self.owned.items()):
             if number not in wanted and partition.open:
                 self._let_go(partition)
+        await self._see_who_owns()
         self._lost = [partition for partition in self._lost if partition.out]
         ending = {partition.number for partition in self._lost}
         missing = wanted - self.owned.keys() - self._leaving.keys() - ending
@@ -167,6 +170,23 @@ class Keeper:
         self._wanted_since = {p: self._wanted_since.get(p, now) for p in missing}
         if missing and not self._stopping and self.may_dispatch():
             await self._take_over()
+
+    async def _see_who_owns(self) -> None:
+        """Drop what others had while the group did not hear this worker, though it has it again.
+
+        To the group nothing has changed then, and who writes nothing meets no other token (H8).
+        """
+        now, heard = self._clock.monotonic(), self.may_dispatch()
+        self._unheard |= not heard or now - self._looked_at > self._times.session / 2
+        self._looked_at = now
+        if not heard or not self._unheard:
+            return
+        owners = await self._ownership.owners(self.owned.keys()) if self.owned else {}
+        self._unheard = False
+        for number, owner in owners.items():
+            partition = self.owned.get(number)
+            if partition is not None and owner.token != partition.fence.token:
+                self.doubt(partition, "somebody else had it while the group did not hear this one")
 
     async def _take_over(self) -> None:
         era = self._era

@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tenacity import wait_fixed
 
 from processor.adapters.memory.step import onward
 from processor.domain.priority import Priority
+from processor.domain.retry import Retry
 from processor.ports.ledger import Ending, Fault
 from processor.ports.log import LogCut, Place
 from processor.runtime.handlers import Jobs
@@ -452,6 +454,31 @@ async def test_a_worker_that_was_cut_off_and_followed_does_no_harm_when_it_comes
     for member in (first, second):
         await member.stopped()
     check(cluster)
+
+
+@in_virtual_time
+async def test_a_partition_that_others_had_meanwhile_is_not_kept_by_who_was_not_heard() -> None:
+    jobs = Jobs()
+
+    @jobs.handler("again", retry=Retry(attempts=2, wait=wait_fixed(30)))
+    async def again(request: Request[Any]) -> None:
+        if request.attempt == 1:
+            raise RuntimeError("not yet")
+
+    cluster = MemoryCluster(jobs, 1)
+    unheard = cluster.start()
+    await taken(cluster, unheard, 0)
+    unheard.membership.cut()
+    await cluster.clock.sleep(4)
+    job = cluster.submit("again", "a")  # which it reads, and may not start
+    cluster.group.expel(unheard.membership)
+    other = cluster.start()
+    await cluster.until(lambda: (job, 1) in cluster.database.waiting)
+    await other.stopped()
+    await cluster.clock.sleep(40)  # so that it finds the row due, and its own job behind it
+    unheard.membership.heal()
+    await cluster.settled()
+    assert cluster.database.ledger[job, 1].ending is Ending.COMPLETE
 
 
 @in_virtual_time
