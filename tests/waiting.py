@@ -57,7 +57,8 @@ def waiting_jobs() -> Jobs:
         await clock.sleep(request.payload)
         return await write(request)
 
-    jobs.register("flaky", flaky, retry=Retry(attempts=4, wait=wait_fixed(2)))
+    often = Retry(attempts=4, wait=wait_fixed(2))
+    jobs.register("flaky", flaky, retry=often, breaker=None)  # hundreds fail at once on purpose
     jobs.register("patient", patient, retry=Retry(attempts=1))
     policy = Retry(attempts=2, wait=wait_fixed(1), on_exhausted="block")
     jobs.register("blocks", blocks, retry=policy)
