@@ -37,11 +37,13 @@ async def overseeing(settings: Settings) -> AsyncIterator[Overseer]:
     async with AsyncExitStack() as held:
         pool = client_pool(url, held)
         with told(url):
-            yield Overseer(
+            overseer = Overseer(
                 PostgresViews(pool, settings.partitions),
                 PostgresLetters(pool).groups,
-                lambda places: KafkaReader(kafka, places),
+                # Of each lane one record is wanted: the broker sends its batch, and no more.
+                lambda places: KafkaReader(kafka, places, fetch_bytes=1),
                 settings.topics,
                 settings.partitions,
                 SystemClock(),
             )
+            yield await held.enter_async_context(overseer)

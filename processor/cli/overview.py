@@ -10,6 +10,7 @@ import typer
 from processor.cli.tables import tell_table
 from processor.cli.telling import Json, iso, tell, tell_json
 from processor.cli.workers import tell_workers
+from processor.ports.situations import COUNTED
 from processor.runtime.held import sentence
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def _tell(seen: Overview) -> None:
     tell_table(_LANES, rows)
     tell(
         f"{seen.waiting_room:,} jobs in the waiting room, about;"
-        f" {seen.retrying:,} entities wait for a retry, {seen.blocked:,} for an operator"
+        f" {_counted(seen.retrying)} entities wait for a retry,"
+        f" {_counted(seen.blocked)} for an operator"
     )
     for hold in seen.held:
         tell(sentence(hold))
@@ -77,6 +79,11 @@ def _tell(seen: Overview) -> None:
     else:
         tell("no dead letter is open")
     tell_workers(seen.workers)
+
+
+def _counted(entities: int) -> str:
+    """A number that is not counted to the end where it is large."""
+    return f"{entities:,} or more" if entities >= COUNTED else f"{entities:,}"
 
 
 def _as_json(seen: Overview) -> dict[str, Any]:

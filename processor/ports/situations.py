@@ -73,7 +73,7 @@ class Situation:
     head: Waiting | None
     """Its entity's head, where that is another job and not settled."""
     before: int
-    """Queued rows of its entity that go before it."""
+    """Queued rows of its entity that go before it, up to `COUNTED`."""
     owner: Owner | None
     workers: tuple[LiveWorker, ...]
     holds: tuple[Hold, ...]
@@ -98,5 +98,7 @@ class Situations(Protocol):
         ...
 
 
+COUNTED = 1_000
+"""More than so many jobs before one are not counted."""
 LATELY = 10.0
 """Seconds over which a lane's rate is told."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from processor.ports.waiting_room import Waiting, WaitingState
 
 
+COUNTED_OF_ONE = 10_000
+"""More rows of one entity and state than these are not counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class LongRun:
     """A job that has run for longer than its partition could wait."""
@@ -55,6 +59,7 @@ class EntitySeen:
     waiting: tuple[Waiting, ...]
     """The first of its other jobs that wait, in their order."""
     by_state: Mapping[WaitingState, int]
+    """All of them, of each state up to `COUNTED_OF_ONE`."""
     holds: tuple[Hold, ...]
 
 
@@ -69,7 +74,8 @@ class Whole:
     waiting: int
     """Rows of the waiting room, about."""
     heads: Mapping[WaitingState, int]
-    """Entities by what their head does; those of `BLOCKING` wait for an operator."""
+    """Entities whose head retries or, `BLOCKING`, waits for an operator: of each partition up to
+    `COUNTED`."""
     holds: tuple[Hold, ...]
 
 

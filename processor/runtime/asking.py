@@ -73,10 +73,14 @@ class Asker:
         in time, the answer is `queued` and `as_of` says when that was true. Of any other job
         raises `JobNotFound`, or `Unavailable` where the history is too far behind to deny it.
         """
-        status = await self._status(job, self._patience)
+        status = await self.life(job)
         if self._why is None:
             return status
         return replace(status, waits_for=await self._why(status))
+
+    async def life(self, job: JobId) -> JobStatus:
+        """The same without what the job waits for."""
+        return await self._status(job, self._patience)
 
     async def result(self, job: JobId, timeout: float) -> Any:  # noqa: ANN401 - whatever it returned
         """What the handler returned, once the job is complete.

@@ -127,11 +127,11 @@ class Attempts:
             self._with.settling.abandon(delivery)
 
     async def _attempt(self, run: Run) -> None:
-        delivery = run.delivery
+        delivery, breakers = run.delivery, self._with.breakers
         handler = self._with.jobs.find(delivery.record.type)
         if delivery.corrupt is not None:
             await self._ending.fail_unstarted(run, delivery.corrupt)
-        elif (hold := await self._with.breakers.kept_by(delivery)) is not None:
+        elif breakers.keeps(delivery) and (hold := await breakers.kept_by(delivery)) is not None:
             wait = wait_of(delivery, WaitingState.HELD, hold=hold.id)
             await self._with.recorder.wait(delivery, wait, tell=False)
         elif handler is None:

@@ -54,7 +54,7 @@ class Explainer:
         The snapshot is taken after the history was asked: what it holds is the newer word.
         """
         try:
-            status = await self._asker.status(job)
+            status = await self._asker.life(job)
         except Unavailable:
             known = await self._recorded(job)
             if known is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from processor.domain.explanation import Cause
 from processor.domain.ids import dead_letter_id
-from processor.ports.situations import LATELY
+from processor.ports.situations import COUNTED, LATELY
 from processor.ports.waiting_room import WaitingState
 from processor.runtime.asked import SILENT
 from processor.runtime.instants import clock
@@ -24,8 +24,9 @@ def entity(asked: Asked) -> Explanation | None:
         before = asked.found.before
         if not before:
             return None
+        many = f"{before:,} or more" if before >= COUNTED else f"{before:,}"
         return asked.told(
-            Cause.BEHIND_JOB, f"{before:,} earlier jobs of {entity} go first", jobs=before
+            Cause.BEHIND_JOB, f"{many} earlier jobs of {entity} go first", jobs=before
         )
     wait = head.wait
     if wait.state is WaitingState.BLOCKING:

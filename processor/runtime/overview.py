@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from processor.domain.priority import LANES
 from processor.ports.log import Place
@@ -64,7 +66,7 @@ class Overview:
 
 
 class Overseer:
-    """Looks at everything."""
+    """Looks at everything; `async with`. What reads the lanes is kept from look to look."""
 
     def __init__(
         self,
@@ -81,13 +83,27 @@ class Overseer:
         self._topics = topics
         self._partitions = partitions
         self._clock = clock
+        self._reader: Reader | None = None
+        self._held = AsyncExitStack()
+        self._reading = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._let_go()
 
     async def look(self) -> Overview:
         """How everything stands now; raises `Fault` or `Unavailable`."""
-        whole = await self._views.whole()
-        workers = await self._views.workers()
-        groups = await self._groups()
-        lanes = await self._lanes(whole)
+        whole, workers, groups = await asyncio.gather(
+            self._views.whole(), self._views.workers(), self._groups()
+        )
+        async with self._reading:
+            try:
+                lanes = await self._lanes(whole)
+            except BaseException:
+                await self._let_go()
+                raise
         return Overview(
             at=self._clock.now(),
             lanes=lanes,
@@ -107,12 +123,13 @@ class Overseer:
             for partition in range(self._partitions)
             for lane in LANES
         }
-        async with self._readers(list(at)) as reader:
-            bounds = await reader.bounds(at)
-            ends = {place: end for place, (_, end) in bounds.items()}
-            first = {place: max(at[place], start) for place, (start, _) in bounds.items()}
-            behind = {place: offset for place, offset in first.items() if ends[place] > offset}
-            oldest = await self._oldest(reader, behind)
+        if self._reader is None:
+            self._reader = await self._held.enter_async_context(self._readers(list(at)))
+        bounds = await self._reader.bounds(at)
+        ends = {place: end for place, (_, end) in bounds.items()}
+        first = {place: max(at[place], start) for place, (start, _) in bounds.items()}
+        behind = {place: offset for place, offset in first.items() if ends[place] > offset}
+        oldest = await self._oldest(self._reader, behind)
         total = sum(whole.ended_lately.values())
         return tuple(
             self._lane(lane, whole.ended_lately.get(lane, 0), total, behind, ends, oldest)
@@ -130,7 +147,14 @@ class Overseer:
                 if records:
                     found.setdefault(place, records[0].timestamp * _MILLISECOND)
                     reader.leave(place)
+        for place in behind.keys() - found.keys():
+            reader.leave(place)
         return found
+
+    async def _let_go(self) -> None:
+        """Read the lanes over a new connection the next time, if there is one."""
+        self._reader = None
+        await self._held.aclose()
 
     def _lane(
         self,

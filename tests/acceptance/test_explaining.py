@@ -205,6 +205,7 @@ async def test_of_several_workers_the_owner_that_lacks_the_handler_is_named(
         working(ready.settings, able.jobs) as client,
         Worker(lacking, ready.settings),
     ):
+        await shared_out(ready.settings, 2)
         there = "which owns partition"
         jobs = [await client.submit(Submission("works")) for _ in range(40)]
         found = await asyncio.gather(
@@ -220,6 +221,18 @@ async def test_of_several_workers_the_owner_that_lacks_the_handler_is_named(
         one = await explained(client, nobody, Cause.NO_HANDLER, "; it fails at ")
         assert one.sentence.startswith("none of 2 live workers has a handler for nobody; it fails")
         assert one.details["workers"] == 2
+
+
+async def shared_out(settings: Settings, workers: int) -> None:
+    """Return when so many workers own partitions."""
+    owners = "SELECT count(DISTINCT worker) FROM jobs.ownership WHERE NOT released"
+    database = await asyncpg.connect(settings.need_database())
+    try:
+        async with asyncio.timeout(60):
+            while await database.fetchval(owners) < workers:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
+    finally:
+        await database.close()
 
 
 async def first_of(client: Client, job: JobId, causes: set[Cause]) -> Explanation:

@@ -41,14 +41,19 @@ LOAD = """
 INSERT INTO jobs.waiting (job, generation, partition, entity_key, state, holds, serve, lane, place,
     due_at, hold, since, revision, attempt, runs, faults, token, submission, body)
 SELECT gen_random_uuid(), 1, n % 12,
-    CASE WHEN n % 10 < 6 THEN -1 - n % 10000 ELSE -1000000 - n END,
-    (ARRAY['q', 'q', 'q', 'q', 'q', 'q', 'h', 'h', 'r', 's'])[n % 10 + 1]::"char",
-    n % 10 IN (6, 7, 8),
-    2, 2, n, CASE WHEN n % 10 IN (8, 9) THEN now() + interval '1 day' END,
-    CASE WHEN n % 10 IN (6, 7) THEN $2::bigint END, now(), 1, 1, 1, 0, gen_random_uuid(),
-    decode(repeat('ab', 200), 'hex'), decode(repeat('cd', 200), 'hex')
-FROM generate_series(1, $1::integer) AS n
+    CASE WHEN state = 'q' THEN -1 - n % 10000 ELSE -1000000 - n END,
+    state::"char", state IN ('h', 'r'), 2, 2, n,
+    CASE WHEN state IN ('r', 's') THEN now() + interval '1 day' END,
+    CASE WHEN state = 'h' THEN $2::bigint END, now(), 1, 1, 1, 0, gen_random_uuid(),
+    decode(repeat('ab', 400), 'hex'), NULL
+FROM (
+    SELECT n, ($3::text[])[n % 10 + 1] AS state FROM generate_series(1, $1::integer) AS n
+) AS numbered
 """
+MIXED = ["q", "q", "q", "q", "q", "q", "h", "h", "r", "s"]
+"""How a million wait, in tenths."""
+ASLEEP = ["h", "h", "h", "h", "h", "h", "h", "h", "r", "s"]
+"""The same, of which no worker runs any."""
 LOAD_LEDGER = """
 INSERT INTO jobs.ledger (job, generation, outcome, partition, lane, at_offset, ended_at, body)
 SELECT gen_random_uuid(), 1, 'c', n % 12, 2, n,
@@ -100,13 +105,13 @@ async def settings(stack: Stack, database: str, namespace: str, tmp_path: Path) 
 
 @asynccontextmanager
 async def loaded(
-    settings: Settings,
+    settings: Settings, states: list[str]
 ) -> AsyncIterator[tuple[asyncpg.Connection[asyncpg.Record], int]]:
     """The database with a million rows in either table, and the hold of a part of them."""
     connection = await asyncpg.connect(settings.need_database())
     try:
         hold = await connection.fetchval(HOLD)
-        await connection.execute(LOAD, WAITING, hold, timeout=600)
+        await connection.execute(LOAD, WAITING, hold, states, timeout=600)
         await connection.execute(LOAD_LEDGER, ENDED, timeout=600)
         await connection.execute("ANALYZE jobs.waiting")
         yield connection, hold
@@ -116,7 +121,7 @@ async def loaded(
 
 async def test_a_job_is_explained_while_a_million_wait(settings: Settings) -> None:
     async with (
-        loaded(settings) as (connection, hold),
+        loaded(settings, MIXED) as (connection, hold),
         projecting(settings),
         Client.connect(settings) as client,
     ):
@@ -162,7 +167,7 @@ async def test_the_whole_is_seen_while_a_million_wait_and_during_a_flood(
     @jobs.handler("flood")
     async def flood(request: Request[None]) -> None: ...
 
-    async with loaded(settings):
+    async with loaded(settings, ASLEEP):
         async with overseeing(settings) as overseer:
             await timed("seen, while a million wait", overseer.look)
         settings = replace(settings, slots=64)
@@ -178,7 +183,7 @@ async def test_the_whole_is_seen_while_a_million_wait_and_during_a_flood(
 async def _rate(settings: Settings, look: Callable[[], Awaitable[object]] | None) -> None:
     """How many jobs a second end, with somebody who looks every second, or nobody."""
     connection = await asyncpg.connect(settings.need_database())
-    ended = "SELECT sum(critical + high + normal + low) FROM jobs.ownership"
+    ended = "SELECT sum(critical + high + normal + low)::bigint FROM jobs.ownership"
     try:
         before, began = await connection.fetchval(ended), time.monotonic()
         while time.monotonic() - began < FLOOD_SECONDS:

@@ -71,10 +71,13 @@ class KafkaReader:
         *,
         request_seconds: float = 30.0,
         start_seconds: float = START_SECONDS,
+        fetch_bytes: int = FETCH_BYTES,
     ) -> None:
+        """`fetch_bytes`: of one partition in one answer; the first batch comes whole anyway."""
         self._address = address
         self._partitions = {place: TopicPartition(*place) for place in places}
         self._start_seconds = start_seconds
+        self._fetch_bytes = fetch_bytes
         self._consumer: Any = None
         self._request_seconds = request_seconds
         self._shelves: dict[Place, Shelf] = {}
@@ -91,7 +94,7 @@ class KafkaReader:
             auto_offset_reset="none",
             enable_auto_commit=False,
             fetch_max_wait_ms=int(POLL_SECONDS * 1000),
-            max_partition_fetch_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=self._fetch_bytes,
             request_timeout_ms=int(self._request_seconds * 1000),
             metadata_max_age_ms=60_000,
             check_crcs=True,

@@ -14,7 +14,7 @@ from processor.domain.errors import ConfigurationError
 
 SCHEMA: Final = "jobs"
 VERSION_TABLE: Final = "migration"
-NEWEST: Final = "0004"
+NEWEST: Final = "0005"
 """The last of `migrations/versions`."""
 OLDEST_SERVER: Final = 150_000
 

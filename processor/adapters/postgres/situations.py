@@ -11,7 +11,7 @@ from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.waiting_rows import COLUMNS, SETTLED, waiting_of
 from processor.domain.priority import Priority
 from processor.ports.ledger import Ending
-from processor.ports.situations import LATELY, LiveWorker, Lock, Recorded, Seat, Situation
+from processor.ports.situations import COUNTED, LATELY, LiveWorker, Lock, Recorded, Seat, Situation
 
 if TYPE_CHECKING:
     from typing import Any
@@ -22,42 +22,50 @@ if TYPE_CHECKING:
 _ROW: Final = f"""
 SELECT {COLUMNS} FROM jobs.waiting w WHERE w.job = $1 ORDER BY w.generation DESC LIMIT 1
 """  # noqa: S608 - names of columns
-_ENDING: Final = """
-SELECT generation, outcome::text FROM jobs.ledger WHERE job = $1 ORDER BY generation DESC LIMIT 1
-"""
 _END: Final = """
 SELECT partition, lane, at_offset, body FROM jobs.ledger WHERE job = $1
 ORDER BY generation DESC LIMIT 1
 """
-_HEAD: Final = f"""
+_ROWS: Final = f"""
+(SELECT {COLUMNS} FROM jobs.waiting w WHERE w.job = $1 ORDER BY w.generation DESC LIMIT 1)
+UNION ALL
 SELECT {COLUMNS} FROM jobs.waiting w
-WHERE w.entity_key = $1 AND w.holds AND w.job <> $2 AND NOT {SETTLED}
+WHERE w.entity_key = $2 AND w.holds AND w.job <> $1 AND NOT {SETTLED}
 """  # noqa: S608 - names of columns
-_BEFORE: Final = f"""
-SELECT count(*) FROM (
-    SELECT FROM jobs.waiting w
-    WHERE w.partition = $1 AND w.entity_key = $2 AND w.state = 'q' AND w.job <> $5
-        AND (w.lane, w.place) < ($3, $4) AND NOT {SETTLED}
-    LIMIT 10000
-) AS earlier
-"""  # noqa: S608 - our own condition
 WORKERS: Final = """
 SELECT id, release, types, leaving, started_at,
     extract(epoch FROM clock_timestamp() - beat_at)::float AS silent
 FROM jobs.worker ORDER BY started_at
 """
-_LOCK: Final = """
-SELECT l.pid, a.application_name, a.xact_start, a.state LIKE 'idle in%' AS idle
-FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND (l.classid::bigint << 32 | l.objid::bigint) = $1
-LIMIT 1
-"""
-_LATELY: Final = f"""
-SELECT count(*) FROM jobs.ledger
-WHERE ended_at > clock_timestamp() - interval '{LATELY} seconds' AND (partition, lane) = ($1, $2)
-"""  # noqa: S608 - a number of ours
+# `statement_timestamp`, since no index is asked for a time that may change from row to row.
+_FACTS: Final = f"""
+SELECT clock_timestamp() AS now, ending.*, earlier.*, lately.*, lock.*
+FROM (
+    SELECT count(*) AS before FROM (
+        SELECT FROM jobs.waiting w
+        WHERE w.partition = $2 AND w.entity_key = $4 AND w.state = 'q' AND w.job <> $1
+            AND (w.lane, w.place) < ($3, $5) AND NOT {SETTLED}
+        LIMIT {COUNTED}
+    ) AS queued
+) AS earlier
+CROSS JOIN (
+    SELECT count(*) AS ended_lately FROM jobs.ledger
+    WHERE ended_at > statement_timestamp() - interval '{LATELY} seconds'
+        AND (partition, lane) = ($2, $3)
+) AS lately
+LEFT JOIN LATERAL (
+    SELECT generation, outcome::text AS outcome FROM jobs.ledger WHERE job = $1
+    ORDER BY generation DESC LIMIT 1
+) AS ending ON true
+LEFT JOIN LATERAL (
+    SELECT l.pid, a.application_name, a.xact_start, a.state LIKE 'idle in%' AS idle
+    FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (l.classid::bigint << 32 | l.objid::bigint) = $4
+    LIMIT 1
+) AS lock ON true
+"""  # noqa: S608 - numbers of ours
 
 
 class PostgresSituations:
@@ -94,27 +102,25 @@ class PostgresSituations:
             self._pool.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            row = await connection.fetchrow(_ROW, job)
-            ending = await connection.fetchrow(_ENDING, job)
-            head = await connection.fetchrow(_HEAD, key, job)
-            before = await connection.fetchval(_BEFORE, partition, key, lane, place, job)
+            facts = await connection.fetchrow(_FACTS, job, partition, lane, key, place)
+            rows = await connection.fetch(_ROWS, job, key)
             owner = await connection.fetchrow(OWNERS, [partition])
             workers = await connection.fetch(WORKERS)
             holds = await connection.fetch(OPEN)
-            lock = await connection.fetchrow(_LOCK, key)
-            lately = await connection.fetchval(_LATELY, partition, lane)
-            now = await connection.fetchval("SELECT clock_timestamp()")
+        assert facts is not None  # noqa: S101 - aggregates have a row
+        waiting = [waiting_of(row) for row in rows]
+        ended = facts["generation"]
         return Situation(
-            now=microseconds(now),
-            row=None if row is None else waiting_of(row),
-            ending=None if ending is None else (ending[0], Ending(ending[1])),
-            head=None if head is None else waiting_of(head),
-            before=before or 0,
+            now=microseconds(facts["now"]),
+            row=next((one for one in waiting if one.wait.job == job), None),
+            ending=None if ended is None else (ended, Ending(facts["outcome"])),
+            head=next((one for one in waiting if one.wait.job != job), None),
+            before=facts["before"],
             owner=None if owner is None else owner_of(owner),
             workers=tuple(worker_of(one) for one in workers),
             holds=tuple(hold_of(one) for one in holds),
-            lock=None if lock is None else _lock(lock),
-            ended_lately=lately or 0,
+            lock=None if facts["pid"] is None else _lock(facts),
+            ended_lately=facts["ended_lately"],
         )
 
 

@@ -16,8 +16,15 @@ from processor.adapters.postgres.waiting_rows import COLUMNS, SETTLED, waiting_o
 from processor.domain.ids import JobId, entity_key, partition_of
 from processor.domain.priority import Priority
 from processor.ports.holds import HoldKind
-from processor.ports.situations import LATELY
-from processor.ports.views import EntitySeen, LongRun, Whole, WorkerSeen, WorkersSeen
+from processor.ports.situations import COUNTED, LATELY
+from processor.ports.views import (
+    COUNTED_OF_ONE,
+    EntitySeen,
+    LongRun,
+    Whole,
+    WorkerSeen,
+    WorkersSeen,
+)
 from processor.ports.waiting_room import WaitingState
 
 if TYPE_CHECKING:
@@ -38,28 +45,49 @@ WHERE w.partition = ANY ($1::smallint[]) AND w.state = 'u' AND NOT {SETTLED}
 ORDER BY w.since LIMIT 1000
 """  # noqa: S608 - our own condition
 _ENTITY: Final = f"""
-SELECT {COLUMNS} FROM jobs.waiting w
-WHERE w.partition = $4 AND w.state = ANY ($2::"char"[])
-    AND w.entity_key = $1 AND NOT {SETTLED}
+SELECT {COLUMNS} FROM unnest($2::"char"[]) AS wanted (state)
+CROSS JOIN LATERAL (
+    SELECT * FROM jobs.waiting w
+    WHERE w.partition = $4 AND w.state = wanted.state AND w.entity_key = $1 AND NOT {SETTLED}
+    ORDER BY w.lane, w.place LIMIT $3
+) AS w
 ORDER BY w.holds DESC, w.lane, w.place LIMIT $3
 """  # noqa: S608 - names of columns
 _STATES: Final = f"""
-SELECT w.state::text, count(*) FROM jobs.waiting w
-WHERE w.partition = $3 AND w.state = ANY ($2::"char"[])
-    AND w.entity_key = $1 AND NOT {SETTLED}
-GROUP BY w.state
-"""  # noqa: S608 - our own condition
+SELECT wanted.state::text, counted.rows FROM unnest($2::"char"[]) AS wanted (state)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS rows FROM (
+        SELECT FROM jobs.waiting w
+        WHERE w.partition = $3 AND w.state = wanted.state AND w.entity_key = $1 AND NOT {SETTLED}
+        LIMIT {COUNTED_OF_ONE}
+    ) AS some_of_them
+) AS counted
+WHERE counted.rows > 0
+"""  # noqa: S608 - our own condition, and a number of ours
 _POSITIONS: Final = "SELECT partition, critical, high, normal, low FROM jobs.ownership"
+# `statement_timestamp`, since no index is asked for a time that may change from row to row.
 _LATELY: Final = f"""
 SELECT lane, count(*) FROM jobs.ledger
-WHERE ended_at > clock_timestamp() - interval '{LATELY} seconds' GROUP BY lane
+WHERE ended_at > statement_timestamp() - interval '{LATELY} seconds' GROUP BY lane
 """  # noqa: S608 - a number of ours
-_HEADS: Final = """
-SELECT state::text, count(*) FROM jobs.waiting WHERE holds GROUP BY state
-"""
+_HEADS: Final = f"""
+SELECT state::text, sum(heads)::bigint FROM unnest($2::"char"[]) AS state
+CROSS JOIN generate_series(0, $1::integer - 1) AS number
+CROSS JOIN LATERAL (
+    SELECT count(*) AS heads FROM (
+        SELECT FROM jobs.waiting w WHERE w.partition = number AND w.state = state
+        LIMIT {COUNTED}
+    ) AS some_of_them
+) AS counted
+GROUP BY state
+"""  # noqa: S608 - a number of ours
 _ABOUT: Final = """
 SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'jobs.waiting'::regclass
 """
+_TOLD_STATES: Final = [
+    state.value.encode() for state in (WaitingState.RETRYING, WaitingState.BLOCKING)
+]
+"""Each of whose rows is its entity's head."""
 _STATE_LETTERS: Final = [state.value.encode() for state in WaitingState]
 """All of them, named so that the index by partition, state and entity serves."""
 
@@ -114,7 +142,7 @@ class PostgresViews:
         async with self._pool.connection() as connection, _snapshot(connection):
             positions = await connection.fetch(_POSITIONS)
             lately = await connection.fetch(_LATELY)
-            heads = await connection.fetch(_HEADS)
+            heads = await connection.fetch(_HEADS, self._partitions, _TOLD_STATES)
             holds = await connection.fetch(OPEN)
             about = await connection.fetchval(_ABOUT)
         return Whole(
