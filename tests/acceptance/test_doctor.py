@@ -43,6 +43,8 @@ async def test_where_all_is_well_it_says_so_and_what_is_waived(ready: Commands) 
     assert well == "all is well"
     ended = await command(ready, "doctor", "--json")
     assert json.loads(ended.out)["well"] is True
+    ended = await command(ready, "migrate", "--json")
+    assert json.loads(ended.out) == {"topics_created": [], "tables": "up to date"}
 
 
 async def test_what_is_not_set_or_does_not_answer_is_a_line_each(ready: Commands) -> None:

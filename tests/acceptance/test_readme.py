@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from processor.cli.commands import EXIT_CODES
 from processor.local.stack import Stack, find
 from processor.runtime import telemetry
 from processor.settings import Settings
@@ -145,6 +146,11 @@ def test_every_metric_is_named() -> None:
     instruments = re.findall(r"^\| (job\.\w+) \|", telemetry.__doc__ or "", flags=re.MULTILINE)
     assert len(instruments) == 15
     assert set(re.findall(r"`(job\.\w+)`", README)) - {"job.py"} == set(instruments)
+
+
+def test_its_exit_codes_are_those_that_help_tells() -> None:
+    told = README.replace("`", "")
+    assert EXIT_CODES.removesuffix(".") in told
 
 
 def test_its_table_of_settings_is_whole() -> None:

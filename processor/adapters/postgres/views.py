@@ -71,15 +71,15 @@ SELECT lane, count(*) FROM jobs.ledger
 WHERE ended_at > statement_timestamp() - interval '{LATELY} seconds' GROUP BY lane
 """  # noqa: S608 - a number of ours
 _HEADS: Final = f"""
-SELECT state::text, sum(heads)::bigint FROM unnest($2::"char"[]) AS state
+SELECT wanted.state::text, sum(heads)::bigint FROM unnest($2::"char"[]) AS wanted (state)
 CROSS JOIN generate_series(0, $1::integer - 1) AS number
 CROSS JOIN LATERAL (
     SELECT count(*) AS heads FROM (
-        SELECT FROM jobs.waiting w WHERE w.partition = number AND w.state = state
+        SELECT FROM jobs.waiting w WHERE w.partition = number AND w.state = wanted.state
         LIMIT {COUNTED}
     ) AS some_of_them
 ) AS counted
-GROUP BY state
+GROUP BY wanted.state
 """  # noqa: S608 - a number of ours
 _ABOUT: Final = """
 SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'jobs.waiting'::regclass
