@@ -23,7 +23,7 @@ from processor.adapters.postgres.migrated import assert_migrated
 from processor.adapters.postgres.pool import SERVICE, Pool
 from processor.adapters.postgres.telling import told
 from processor.bootstrap.topics import PRODUCTION_COPIES
-from processor.bootstrap.working import SERVICE_CONNECTIONS
+from processor.bootstrap.working import LOOKING_CONNECTIONS, SERVICE_CONNECTIONS
 from processor.domain.errors import ConfigurationError, Unavailable
 from processor.runtime.legibility import Legibility
 
@@ -168,7 +168,8 @@ class Doctor:
 
     async def _room(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         allowed, used = await examining.room(connection)
-        needed = self._settings.connections + SERVICE_CONNECTIONS + BESIDE_THE_POOLS
+        ours = SERVICE_CONNECTIONS + LOOKING_CONNECTIONS + BESIDE_THE_POOLS
+        needed = self._settings.connections + ours
         if needed > allowed:
             self._report.add(
                 "postgres",

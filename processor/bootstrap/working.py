@@ -19,7 +19,7 @@ from processor.adapters.postgres.holds import PostgresHolds
 from processor.adapters.postgres.ledger import PostgresLedger
 from processor.adapters.postgres.lineage import Lineage
 from processor.adapters.postgres.ownership import PostgresOwnership
-from processor.adapters.postgres.pool import SERVICE, Pool
+from processor.adapters.postgres.pool import LOOKING, SERVICE, Pool
 from processor.adapters.postgres.sessions import SessionMaker
 from processor.adapters.postgres.shared_transactions import (
     PREPARE_SHARED,
@@ -36,6 +36,7 @@ from processor.bootstrap.failures import one_failure
 from processor.bootstrap.operating import plan_chore
 from processor.bootstrap.tidying import janitor
 from processor.bootstrap.topics import check_topics
+from processor.domain.priority import LANES
 from processor.ports.log import Place
 from processor.runtime.fetching import LookAhead
 from processor.runtime.keeping import Times
@@ -54,8 +55,9 @@ if TYPE_CHECKING:
     from processor.runtime.handlers import Jobs
     from processor.runtime.health import Health
 
-SERVICE_CONNECTIONS: Final = 6
-"""For our own statements: look-ups of four lanes, the flush, positions and beats."""
+SERVICE_CONNECTIONS: Final = 4
+"""For our own statements: the flush, positions, beats and what comes now and then."""
+LOOKING_CONNECTIONS: Final = len(LANES)
 
 GROUPS: Final = 8
 """Transactions that are shared by jobs, at once: more of them are smaller ones."""
@@ -142,6 +144,15 @@ async def _made(
             url, SERVICE_CONNECTIONS, name=f"job-worker {called}", settings=SERVICE, lineage=lineage
         )
     )
+    looking = await held.enter_async_context(
+        Pool(
+            url,
+            LOOKING_CONNECTIONS,
+            name=f"job-worker {called}",
+            settings=LOOKING,
+            lineage=lineage,
+        )
+    )
     await check_tables(settings, service)
     cluster = await check_topics(settings)
     await check_cluster(settings, service, cluster)
@@ -174,7 +185,7 @@ async def _made(
         ownership=PostgresOwnership(service),
         workers=PostgresWorkers(service),
         suspects=PostgresSuspects(service),
-        ledger=PostgresLedger(service),
+        ledger=PostgresLedger(service, looking),
         room=PostgresWaitingRoom(service),
         holds=PostgresHolds(service),
         wakes=PostgresWakes(url),

@@ -68,15 +68,17 @@ _LANES: Final = [str(int(lane)) for lane in LANES]
 class PostgresLedger:
     """`Ledger`; every method is one statement, save that a flush reads lost races in a second."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, looking: Pool | None = None) -> None:
+        """`looking`: connections for `look_up`, with the settings `LOOKING`."""
         self._pool = pool
+        self._looking = looking or pool
 
     async def look_up(
         self, partitions: Collection[int], jobs: Collection[JobId], entities: Collection[int]
     ) -> Known:
         """What is known of a fetched batch, in one round trip."""
         known = Known(ledger=[], waiting=[], spilled={})
-        async with self._pool.connection(Priority.HIGH) as connection:
+        async with self._looking.connection(Priority.HIGH) as connection:
             rows = await connection.fetch(_LOOK_UP, list(jobs), list(entities), list(partitions))
         spilled: dict[int, Priority] = {}
         for row in rows:
