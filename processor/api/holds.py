@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter
 from pydantic import Field, model_validator
@@ -37,6 +37,11 @@ class HoldAnswer(Answer):
     since: str = Field(examples=[AT])
     until: str | None
     mode: str = Field(examples=["held"])
+    """held; probing: a breaker's, which one probe at a time may end; releasing, at a rate."""
+    failed_probes: int
+    probe_at: str | None
+    """When the next probe may start."""
+    rate: int | None
 
 
 class HoldsAnswer(Answer):
@@ -78,7 +83,16 @@ class HoldBody(HeldBody):
 
 
 class ReleaseBody(HeldBody):
-    """What is released."""
+    """What is released, and how fast."""
+
+    rate: Annotated[int, Field(ge=1, le=1_000_000, examples=[50])] | None = None
+    """Jobs a second, at most, until all that was kept is let out; a lane is released at once."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.rate is not None and self.kind is HoldKind.LANE:
+            raise ValueError("a lane is released at once: it has no rate")
+        return self
 
 
 @routes.get("")
@@ -105,7 +119,7 @@ async def hold(asked: HoldBody, service: Served, bearer: Ruling) -> HoldAnswer:
 async def release(asked: ReleaseBody, service: Served, bearer: Ruling) -> ReleasedAnswer:
     """Let them go on."""
     released = await service.client.release(
-        asked.kind, asked.named, by=bearer.subject, because=asked.because
+        asked.kind, asked.named, by=bearer.subject, because=asked.because, rate=asked.rate
     )
     return ReleasedAnswer(released=released)
 
@@ -122,4 +136,7 @@ def hold_answer(hold: Hold) -> HoldAnswer:
         since=known_iso(hold.since),
         until=iso(hold.until),
         mode=hold.mode.name.lower(),
+        failed_probes=hold.failed_probes,
+        probe_at=iso(hold.probe_at),
+        rate=hold.rate,
     )

@@ -140,6 +140,13 @@ async def test_a_hold_holds_until_it_is_released() -> None:
         what = {"kind": "lane", "value": "low", "because": "over"}
         assert (await site.post("/v1/holds/release", what)).json() == {"released": True}
         assert (await site.post("/v1/holds/release", what)).json() == {"released": False}
+        assert (await site.post("/v1/holds/release", {**what, "rate": 5})).status_code == 422
+        typed = {"kind": "type", "value": "rejects", **REASON}
+        await site.post("/v1/holds", typed)
+        slowly = await site.post("/v1/holds/release", {**typed, "rate": 5})
+        assert slowly.json() == {"released": True}
+        (hold,) = (await site.get("/v1/holds")).json()["holds"]
+        assert (hold["mode"], hold["rate"]) == ("releasing", 5)
         for bad in ({"kind": "lane", "value": "x"}, {"kind": "y", "value": "x"}, {"kind": "type"}):
             assert (await site.post("/v1/holds", bad | REASON)).status_code == 422
 

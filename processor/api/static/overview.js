@@ -14,6 +14,12 @@ function group(one) {
   return make("a", { href: `/dead-letters?${query}` }, one.type || "(unreadable)");
 }
 
+function until(hold) {
+  if (hold.mode === "releasing") return `let out, ${count(hold.rate)} a second`;
+  if (hold.mode === "probing") return ["a probe succeeds; the next one: ", hold.probe_at ? when(hold.probe_at) : "now"];
+  return hold.until ? when(hold.until) : "it is released";
+}
+
 async function release(hold) {
   const said = `What waits for ${hold.kind} ${hold.value} goes on within a second.`;
   const because = await askForReason("Release it?", said, "Release");
@@ -76,7 +82,7 @@ function show(seen) {
         ["Why", "", (one) => one.why],
         ["By", "", (one) => one.by],
         ["Since", "tight", (one) => ago(one.since, now)],
-        ["Until", "tight", (one) => (one.until ? when(one.until) : "released")],
+        ["Until", "", until],
         ["", "", (one) => make("button", { onclick: () => release(one) }, "Release…")],
       ],
       seen.held,
