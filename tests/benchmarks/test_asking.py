@@ -191,7 +191,7 @@ async def test_the_whole_is_seen_while_a_million_wait_and_during_a_flood(run: Co
 async def _rate(settings: Settings, look: Callable[[], Awaitable[object]] | None) -> None:
     """How many jobs a second end, with somebody who looks every second, or nobody."""
     connection = await asyncpg.connect(settings.need_database())
-    ended = "SELECT sum(critical + high + normal + low)::bigint FROM jobs.ownership"
+    ended = "SELECT coalesce(sum(critical + high + normal + low), 0)::bigint FROM jobs.ownership"
     try:
         before, began = await connection.fetchval(ended), time.monotonic()
         while time.monotonic() - began < FLOOD_SECONDS:
