@@ -106,6 +106,7 @@ HAZARDS: Final = {
             "test_a_partition_whose_token_was_taken_is_dropped_and_taken_over_anew",
             "test_a_worker_frozen_past_its_session_and_woken_does_nothing_twice",
             "test_nothing_of_an_old_spell_runs_when_the_partition_is_taken_over_anew",
+            "test_a_partition_that_others_had_meanwhile_is_not_kept_by_who_was_not_heard",
         ),
     ),
     "H9": Hazard(
@@ -269,6 +270,7 @@ HAZARDS: Final = {
             "test_a_take_over_that_comes_late_steals_nothing",
             "test_of_two_who_saw_the_same_token_one_takes_over",
             "test_a_worker_that_hears_nothing_of_its_group_takes_nothing_over",
+            "test_an_owner_that_joined_since_the_last_look_is_not_taken_for_dead",
         ),
     ),
     "H27": Hazard(
@@ -434,8 +436,11 @@ HAZARDS: Final = {
     "H46": Hazard(
         "The release that a breaker stopped was rolled back: nobody probes, the hold never closes.",
         "The reader's release decides; a take-over makes held rows due.",
-        ("test_a_new_owner_of_another_release_runs_what_a_hold_by_release_kept",),
-        "there is no breaker yet, so no probe of it either",
+        (
+            "test_a_new_owner_of_another_release_runs_what_a_hold_by_release_kept",
+            "test_of_many_workers_one_probes_at_a_time",
+            "test_a_worker_that_dies_while_it_probes_only_delays_the_next_probe",
+        ),
     ),
     "H47": Hazard(
         "A slot is kept for critical jobs, but all connections are held by low ones.",
