@@ -26,11 +26,16 @@ from processor.bench.pipelining import pipeline
 from processor.bench.projecting import project
 from processor.bench.question import Question
 from processor.bench.rebuilding import rebuild
+from processor.bench.scaling import drain_beside_ended as beside_ended
+from processor.bench.scaling import drain_beside_waiting as beside_waiting
+from processor.bench.scaling import idle
 from processor.bench.submitting import submit_many
 from processor.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+MILLION: Final = 1_000_000
 
 QUESTIONS: Final = (
     Question("W1", "no database", 100_000, partial(drain, workload=NOTHING), warm=20_000),
@@ -73,9 +78,35 @@ QUESTIONS: Final = (
     Question("rebuild", "the history of so many jobs", 1_000_000, rebuild, warm=20_000),
 )
 
+SCALES: Final = (
+    Question("scale.ended-1M", "beside ended jobs", 20_000, partial(beside_ended, ended=MILLION)),
+    Question(
+        "scale.ended-20M",
+        "beside ended jobs",
+        20_000,
+        partial(beside_ended, ended=20 * MILLION),
+        warm=0,
+    ),
+    Question(
+        "scale.waiting-10k", "beside waiting", 20_000, partial(beside_waiting, waiting=10_000)
+    ),
+    Question(
+        "scale.waiting-1M",
+        "beside waiting",
+        20_000,
+        partial(beside_waiting, waiting=MILLION),
+        warm=0,
+    ),
+    Question("scale.idle", "a worker without work", 1, idle, warm=0),
+)
+"""Asked by name only: they fill gigabytes."""
+EVERY: Final = (*QUESTIONS, *SCALES)
+
 
 def chosen(names: Sequence[str]) -> list[Question]:
-    """The questions of these names, all without one; `W2` is no name, so it is all of `W2.…`.
+    """The questions of these names; `W2` is no name, so it is all of `W2.…`.
+
+    Without a name all but the scales.
 
     Raises `ConfigurationError` for a name of none.
     """
@@ -85,12 +116,12 @@ def chosen(names: Sequence[str]) -> list[Question]:
     for name in names:
         meant = _meant(name.lower())
         if not meant:
-            known = ", ".join(question.name for question in QUESTIONS)
+            known = ", ".join(question.name for question in EVERY)
             raise ConfigurationError(f"{name!r} is no benchmark; there are {known}")
         found += [question for question in meant if question not in found]
     return found
 
 
 def _meant(name: str) -> list[Question]:
-    exactly = [question for question in QUESTIONS if question.name.lower() == name]
-    return exactly or [one for one in QUESTIONS if one.name.lower().startswith(f"{name}.")]
+    exactly = [question for question in EVERY if question.name.lower() == name]
+    return exactly or [one for one in EVERY if one.name.lower().startswith(f"{name}.")]

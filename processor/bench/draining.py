@@ -8,6 +8,7 @@ owns partitions.
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from processor.bench.journal import Journal
@@ -25,10 +26,18 @@ if TYPE_CHECKING:
 
 RATE: Final = "jobs/s"
 
+Before = Callable[["Place"], Awaitable[None]]
 
-async def drain(ground: Ground, wanted: Wanted, workload: Workload) -> Round:
-    """One round of one workload."""
+
+async def _nothing(_: Place) -> None: ...
+
+
+async def drain(
+    ground: Ground, wanted: Wanted, workload: Workload, before: Before = _nothing
+) -> Round:
+    """One round of one workload; `before` lays out what stands there already."""
     async with ground.place() as place, await Journal.of(place.settings) as journal:
+        await before(place)
         await submit(ground, place, workload, wanted.jobs)
         workers = await start(place, workload, wanted.workers)
         await until(ground, place, "waiting for the first", journal.count, 1)
