@@ -50,6 +50,12 @@ def test_a_generation_brought_back_behind_its_own_replay_keeps_nobody_waiting(se
     assert not run.violations, str(run)
 
 
+@pytest.mark.parametrize("seed", [2096])
+def test_a_run_that_once_broke_a_promise_breaks_none(seed: int) -> None:
+    run = SIMULATION.seed(seed)
+    assert not run.violations, str(run)
+
+
 def test_a_seed_gives_the_same_run_in_every_process() -> None:
     # Each call of a port and its time: of a run with a failover, and of one with zombies.
     seeds = (5, 8, 13)
