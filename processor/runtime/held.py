@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from processor.ports.holds import HoldMode
 from processor.runtime.instants import clock
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ def sentence(hold: Hold) -> str:
     if hold.is_breakers:
         workers = f" for workers of release {hold.release}" if hold.release else ""
         until = f"{workers} until a probe succeeds"
+    elif hold.rate is not None and hold.mode is HoldMode.RELEASING:
+        until = f", and let out at {hold.rate:,} jobs a second"
     elif hold.until is None:
         until = " until it is released"
     else:
