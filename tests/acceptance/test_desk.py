@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from processor import JobId, Jobs, Request, Retry, State, Submission
+from processor import Client, JobId, Jobs, Request, Retry, State, Submission
 from processor.domain.ids import dead_letter_id
 from processor.domain.selection import Selection
 from processor.local.stack import Stack
@@ -21,6 +21,7 @@ from tests.inside import command, dead, told, when, working
 
 pytestmark = pytest.mark.timeout(240)
 
+PAY = Selection(type="pay")
 LETTER = "01234567-89ab-cdef-0123-456789abcdef"
 APPLICATION = """
 from pydantic import BaseModel
@@ -72,6 +73,16 @@ class Service:
         self.ran.append(request.job_id)
 
 
+async def taken(client: Client, selection: Selection, letters: int) -> None:
+    """Wait until the newest plan is of that selection and has taken so many letters."""
+    async with asyncio.timeout(60):
+        while not any(  # noqa: ASYNC110 - nobody tells
+            plan.selection == selection and plan.done >= letters
+            for plan in await client.plans.recent(1)
+        ):
+            await asyncio.sleep(0.05)
+
+
 async def test_a_plan_stops_with_its_canary_while_all_is_down_and_completes_though_a_runner_dies(
     run: Commands,
 ) -> None:
@@ -99,7 +110,7 @@ async def test_a_plan_stops_with_its_canary_while_all_is_down_and_completes_thou
         service.up = True
         resume = ("plans", "resume", number, "--by", "bob", "--because", "it is up")
         resumed = await asyncio.to_thread(run.start, *resume)
-        await when(client, jobs[0], lambda one: one.generation == 2)
+        await taken(client, PAY, 21)
         resumed.kill()  # a worker goes on with it
         await asyncio.to_thread(resumed.communicate)
         others = [job for job in jobs if job not in replayed]
@@ -132,9 +143,7 @@ async def test_ctrl_c_stops_a_plan_and_says_how_to_go_on(run: Commands) -> None:
         await dead(client, Selection(tenant="ctrl"), 60)
         words = ("dead-letters", "replay", "--tenant", "ctrl", "--because", "up", "--rate", "5")
         started = await asyncio.to_thread(run.start, *words)
-        async with asyncio.timeout(60):
-            while not any(one.done for one in await client.plans.recent(1)):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await taken(client, Selection(tenant="ctrl"), 1)
         started.send_signal(signal.SIGINT)
         _, err = await asyncio.to_thread(started.communicate)
         assert started.returncode == 130
