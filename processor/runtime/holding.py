@@ -120,9 +120,13 @@ class Holding:
             self._changed()
 
     async def _wake(self) -> None:
-        """Make rows due whose hold is gone, but those that would meet another one at once."""
+        """Make rows due whose hold is gone, but those that would meet an operator's at once.
+
+        A breaker's takes them over: it probes only what it keeps itself.
+        """
         for number, hold in list(self._gone.items()):
-            if hold is not None and (hold.kind, hold.value) in self._by_value:
+            stands = None if hold is None else self._by_value.get((hold.kind, hold.value))
+            if stands is not None and not stands.is_breakers:
                 continue
             woken = await self._sweeping.wake_hold(number, self._owned(), WOKEN_AT_ONCE)
             if woken < WOKEN_AT_ONCE:

@@ -301,6 +301,26 @@ async def test_while_an_operator_holds_the_type_nothing_is_probed() -> None:
 
 
 @in_virtual_time
+async def test_what_another_hold_kept_is_probed_once_the_breakers_alone_is_left() -> None:
+    service = Service(works=False, error=Reject)
+    cluster = made(service)
+    worker = cluster.start()
+    submitted(cluster, RUN)
+    await cluster.until(lambda: held(cluster))
+    holds = MemoryHolds(cluster.database)
+    operators = await holds.hold(HoldKind.TYPE, "pay", "ann", "let it rest")
+    await cluster.clock.sleep(2)
+    job = cluster.submit("pay", "another")
+    await cluster.until(lambda: cluster.database.waiting)
+    assert [row.hold for row in cluster.database.waiting.values()] == [operators.id]
+    service.works = True
+    await holds.release(operators.id, "ann", "it has rested")
+    await cluster.until(lambda: (job, 1) in cluster.database.ledger, within=3 * WAIT)
+    await cluster.until(lambda: not held(cluster), within=5)
+    await worker.stopped()
+
+
+@in_virtual_time
 async def test_a_database_that_does_not_answer_delays_the_hold_and_nothing_slips_through() -> None:
     service, refused = Service(works=False), [0]
 
