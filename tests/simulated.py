@@ -210,5 +210,10 @@ def _out_of_order(cluster: OperatedCluster) -> Iterator[str]:
 
 
 SIMULATION: Final = Simulation(
-    simulated_jobs, Chances(TYPES), PAYLOADS, effects=wrong_effects, record_bytes=RECORD_BYTES
+    simulated_jobs,
+    Chances(TYPES),
+    PAYLOADS,
+    patience=900.0,  # a job that kills its workers takes half a minute to be convicted
+    effects=wrong_effects,
+    record_bytes=RECORD_BYTES,
 )
