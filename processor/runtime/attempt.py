@@ -237,6 +237,8 @@ class Attempts:
                 await self._with.recorder.settle_as_found(delivery)
             case Answer.BUSY:
                 await self._come_again(delivery)
+            case Answer.STALE if self._with.recorder.lines_up_again(delivery):
+                pass
             case _:
                 self._with.doubt(delivery.partition, "a job of it is not as this worker knew")
                 self._with.settling.abandon(delivery)

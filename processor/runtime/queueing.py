@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 200
 PAUSE_WHEN_BUSY = 0.1
+RETURNS_AT_MOST = 20
 
 
 class _Arrival(NamedTuple):
@@ -69,6 +70,27 @@ class Queueing:
         if head.partition.open:  # a spell that is over leaves nothing behind (H27)
             self._memory.lines.head(head.entity, head.partition, head.record.job)
             self.put_off(self._memory.mailboxes.withdraw(head.entity))
+
+    def line_up_again(self, taken: Delivery) -> bool:
+        """Put a dispatched job back into its entity's line, if that has rows to go before it.
+
+        They were queued since it was dispatched: those of a more urgent lane, or a schedule of an
+        earlier place that has come due. All that is in memory of the entity is loaded anew. A line
+        that does not let it through although it was tried again and again is not as we know it.
+        """
+        lines, mailboxes = self._memory.lines, self._memory.mailboxes
+        entity, partition = taken.entity, taken.partition
+        if not (partition.open and lines.must_queue(entity, taken.lane)):
+            return False
+        if taken.returned >= RETURNS_AT_MOST:
+            return False
+        taken.returned += 1
+        partition.out -= 1
+        mailboxes.release(entity)
+        self.put_off([taken, *mailboxes.withdraw(entity)])
+        lines.hungry_again(entity, partition)
+        self._settling.wake()
+        return True
 
     def put_off(self, withdrawn: Iterable[Delivery]) -> None:
         """Have jobs that were in memory wait in rows: their own, or new ones."""

@@ -96,6 +96,10 @@ class Recorder:
             return False
         return True
 
+    def lines_up_again(self, delivery: Delivery) -> bool:
+        """Have a job wait that may not begin, where rows here may go before it (H30)."""
+        return self._queueing.line_up_again(delivery)
+
     async def settle_as_found(self, delivery: Delivery) -> None:
         """Settle a job that the ledger says has ended already."""
         row = await self._books.end_of(delivery)

@@ -50,7 +50,7 @@ def test_a_generation_brought_back_behind_its_own_replay_keeps_nobody_waiting(se
     assert not run.violations, str(run)
 
 
-@pytest.mark.parametrize("seed", [2096])
+@pytest.mark.parametrize("seed", [2096, 3501, 7339])
 def test_a_run_that_once_broke_a_promise_breaks_none(seed: int) -> None:
     run = SIMULATION.seed(seed)
     assert not run.violations, str(run)
