@@ -32,8 +32,8 @@ from processor.cli.workers import workers
 from processor.settings import describe
 
 EXIT_CODES = """Exit codes: 0 it was done; 1 what was looked at is not as it should be (doctor, \
-demo, chaos, rebuild); 2 it was refused or could not be done, and standard error says why in one \
-line; 130 it was interrupted."""
+demo, chaos, rebuild, dead-letters rehearse); 2 it was refused or could not be done, and standard \
+error says why in one line; 130 it was interrupted."""
 
 
 def _settings() -> str:

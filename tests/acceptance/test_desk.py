@@ -61,11 +61,11 @@ def run(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comm
 class Service:
     """A handler of an outside service that is down until a test mends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, type_: str = "pay") -> None:
         self.jobs = Jobs()
         self.up = False
         self.ran: list[JobId] = []
-        self.jobs.register("pay", self.pay, retry=Retry(attempts=1), breaker=None)
+        self.jobs.register(type_, self.pay, retry=Retry(attempts=1), breaker=None)
 
     async def pay(self, request: Request[None]) -> None:
         if not self.up:
@@ -137,9 +137,9 @@ async def test_a_plan_stops_with_its_canary_while_all_is_down_and_completes_thou
 
 
 async def test_ctrl_c_stops_a_plan_and_says_how_to_go_on(run: Commands) -> None:
-    service = Service()
+    service = Service("toll")
     async with working(run.settings, service.jobs) as client:
-        jobs = await client.submit([Submission("pay", tenant="ctrl") for _ in range(60)])
+        jobs = await client.submit([Submission("toll", tenant="ctrl") for _ in range(60)])
         await dead(client, Selection(tenant="ctrl"), 60)
         words = ("dead-letters", "replay", "--tenant", "ctrl", "--because", "up", "--rate", "5")
         started = await asyncio.to_thread(run.start, *words)

@@ -34,7 +34,7 @@ SELECT count(DISTINCT job) FROM jobs.history WHERE ended_at IS NOT NULL AND job 
 def application() -> Jobs:
     jobs = Jobs()
 
-    @jobs.handler("counted")
+    @jobs.handler("counted", breaker=None)
     async def counted(request: Request[int]) -> int:
         if request.payload % 10 == 0:
             raise Reject("never")

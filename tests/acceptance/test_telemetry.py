@@ -327,7 +327,7 @@ async def _drive_dead_letters(client: Client, collected: Collected, driven: Driv
         job = await client.replay(letters[type_].id)
         await client.result(job, timeout=60)
         await until(lambda: collected.total("job.dlq_size") == left)  # noqa: B023
-        assert collected.total("job.completed_total", type=type_) == 1
+        await until(lambda: collected.total("job.completed_total", type=type_) == 1)  # noqa: B023
     job = await client.replay(letters["lands"].id)
     await when(client, job, lambda status: (status.generation, status.state) == (2, State.FAILED))
     await until(lambda: collected.total("job.dlq_size") == left)
