@@ -312,7 +312,7 @@ async def nobody_has_it(watched: Watched) -> tuple[Callable[[], object], str]:
         runtime._memory.reserve(lost[0])  # noqa: SLF001
         asyncio.ensure_future(run(lost[0]))  # noqa: RUF006
 
-    runtime._starting.start = loses  # type: ignore[method-assign,assignment] # noqa: SLF001
+    runtime._starting.start = loses  # type: ignore[method-assign] # noqa: SLF001
     return found, "nobody works on it"
 
 
