@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from string import Template
+from textwrap import indent
 from typing import Final
 
 from fastapi import APIRouter
@@ -35,6 +37,15 @@ _FILES: Final = frozenset(
     }
 )
 """What belongs to pages."""
+_TITLES: Final = {
+    "overview": "Jobs",
+    "job": "Job",
+    "letters": "Dead letters",
+    "plan": "A plan",
+}
+_SECTIONS: Final = {"overview": "overview", "letters": "letters", "plan": "letters"}
+"""The section that a page stands in, as its head shows."""
+_HERE: Final = ' aria-current="page"'
 
 
 def is_page(path: str) -> bool:
@@ -67,15 +78,27 @@ def pages() -> APIRouter:
         if name not in _FILES:
             raise nowhere()
         file = FOLDER / name
-        return await _told(file, _KINDS[file.suffix])
+        return _told(await asyncio.to_thread(file.read_bytes), _KINDS[file.suffix])
 
     return routes
 
 
 async def _page(name: str) -> Response:
-    return await _told(FOLDER / f"{name}.html", "text/html; charset=utf-8")
+    return _told(await asyncio.to_thread(_framed, name), "text/html; charset=utf-8")
 
 
-async def _told(file: Path, kind: str) -> Response:
+def _framed(name: str) -> bytes:
+    """What a page holds, in the frame that all of them share."""
+    frame = Template((FOLDER / "frame.html").read_text())
+    content = (FOLDER / f"{name}.html").read_text()
+    here = {"overview": "", "letters": ""}
+    if section := _SECTIONS.get(name):
+        here[section] = _HERE
+    return frame.substitute(
+        name=name, title=_TITLES[name], content=indent(content, " " * 6), **here
+    ).encode()
+
+
+def _told(content: bytes, kind: str) -> Response:
     """A file whole: whoever asks for a range of so little gets all of it."""
-    return Response(await asyncio.to_thread(file.read_bytes), 200, _REVALIDATED, kind)
+    return Response(content, 200, _REVALIDATED, kind)
