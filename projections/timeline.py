@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, assert_never
 from uuid import UUID
@@ -20,6 +19,7 @@ from processor.domain.events import (
     Started,
     Unknown,
 )
+from processor.domain.instants import date_of
 from processor.domain.job import State
 from processor.domain.priority import Priority
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from processor.domain.events import ErrorDetail, Event
     from processor.domain.status import JobStatus, Transition
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 WORD: Final = 10
 """Columns that the longest word of a line takes."""
 NO_TIME: Final = " " * len("2013-01-01 00:00:00.000000Z")
@@ -174,7 +173,7 @@ def _iso(at: int | None) -> str | None:
     if at is None:
         return None
     try:
-        time = EPOCH + timedelta(microseconds=at)
+        time = date_of(at)
     except OverflowError:
         return f"{at} µs after 1970"
     return time.isoformat(timespec="microseconds").replace("+00:00", "Z")

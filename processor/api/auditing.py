@@ -11,11 +11,12 @@ from pydantic import Field
 from processor.api.answers import AT, JOB, Answer
 from processor.api.asked import Body, Name
 from processor.api.description import told
-from processor.api.instants import Instant, known_iso, microseconds
+from processor.api.instants import Instant, known_iso
 from processor.api.letters import ChangeAnswer, changes_of
 from processor.api.limits import PAGE
 from processor.api.service import Overseeing, Served
 from processor.domain.ids import JobId
+from processor.domain.instants import microseconds
 from processor.ports.operations import AuditQuery, OperationKind
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 from processor.api.answers import AT, Answer
 from processor.api.asked import Because, Body, Name
 from processor.api.description import told
-from processor.api.instants import Instant, iso, known_iso, microseconds
+from processor.api.instants import Instant, iso, known_iso
 from processor.api.service import Overseeing, Ruling, Served
+from processor.domain.instants import microseconds
 from processor.domain.priority import Priority
 from processor.ports.holds import HoldKind
 

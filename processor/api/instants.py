@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime
 
+from processor.domain.instants import date_of, microseconds
 from processor.domain.limits import LAST_MOMENT
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def known_iso(at: int) -> str:
     """A time in ISO 8601, UTC; one that no calendar has as microseconds since 1970."""
     try:
-        return (_EPOCH + timedelta(microseconds=at)).isoformat().replace("+00:00", "Z")
+        return date_of(at).isoformat().replace("+00:00", "Z")
     except OverflowError:
         return f"{at} µs after 1970"
 
@@ -24,11 +22,6 @@ def known_iso(at: int) -> str:
 def iso(at: int | None) -> str | None:
     """The same, where there is one."""
     return None if at is None else known_iso(at)
-
-
-def microseconds(when: datetime) -> int:
-    """A time with its zone, as the domain has it."""
-    return (when - _EPOCH) // _MICROSECOND
 
 
 def _moment(when: datetime) -> datetime:

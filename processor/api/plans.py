@@ -12,12 +12,13 @@ from pydantic import AfterValidator, Field
 from processor.api.answers import AT, Answer
 from processor.api.asked import Because, Body, Lane, Name, ReasonBody, written
 from processor.api.description import told
-from processor.api.instants import Instant, iso, known_iso, microseconds
+from processor.api.instants import Instant, iso, known_iso
 from processor.api.letters import GroupAnswer, group_answer
 from processor.api.limits import PAGE
 from processor.api.problems import Problem, finite, nowhere
 from processor.api.service import Operating, Reader, Served
 from processor.domain.errors import ConfigurationError
+from processor.domain.instants import microseconds
 from processor.domain.priority import Priority
 from processor.domain.selection import Selection
 from processor.ports.operations import OperationKind

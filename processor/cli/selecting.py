@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from processor.cli.telling import id_of
+from processor.cli.telling import id_of, zoned
 from processor.domain.errors import ConfigurationError
+from processor.domain.instants import microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,6 @@ Discarded = Annotated[
     bool, typer.Option("--discarded", help="Those that were discarded, to undo it.")
 ]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LENGTH: Final = re.compile(r"(\d{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -101,13 +101,7 @@ def moment(text: str | None) -> int | None:
     ago = _LENGTH.fullmatch(text)
     if ago is not None:
         when = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        return (when - _EPOCH) // timedelta(microseconds=1)
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"{text!r} is no time: write it as 2013-01-31T12:00Z, or 90m, 2h, 7d for so long ago"
-        ) from None
-    if when.tzinfo is None:
-        raise ConfigurationError(f"{text!r} has no time zone: write it as {text}Z or {text}+01:00")
-    return (when - _EPOCH) // timedelta(microseconds=1)
+        return microseconds(when)
+    return microseconds(
+        zoned(text, "write it as 2013-01-31T12:00Z, or 90m, 2h, 7d for so long ago")
+    )

@@ -5,15 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from datetime import UTC, datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from processor.domain.errors import ConfigurationError
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from processor.domain.instants import date_of, microseconds
 
 By = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who asks; else the user of this system.")
@@ -56,22 +55,28 @@ def instant(text: str | None) -> int | None:
     """A time in ISO 8601 with its zone, to come; in microseconds since the epoch."""
     if text is None:
         return None
+    when = zoned(text, "write it as 2030-01-31T12:00Z")
+    if when <= datetime.now(UTC):
+        raise ConfigurationError(f"{text} is over; name a time to come")
+    return microseconds(when)
+
+
+def zoned(text: str, otherwise: str) -> datetime:
+    """A time in ISO 8601 with its zone; `otherwise` says how to write what is none."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(f"{text!r} is no time: write it as 2030-01-31T12:00Z") from None
+        raise ConfigurationError(f"{text!r} is no time: {otherwise}") from None
     if when.tzinfo is None:
         raise ConfigurationError(f"{text!r} has no time zone: write it as {text}Z or {text}+01:00")
-    if when <= datetime.now(UTC):
-        raise ConfigurationError(f"{text} is over; name a time to come")
-    return (when - _EPOCH) // timedelta(microseconds=1)
+    return when
 
 
 def iso(at: int | None) -> str | None:
     """A time as people and programs read it."""
     if at is None:
         return None
-    return (_EPOCH + timedelta(microseconds=at)).isoformat().replace("+00:00", "Z")
+    return date_of(at).isoformat().replace("+00:00", "Z")
 
 
 def tell(*lines: str) -> None:

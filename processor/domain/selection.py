@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from processor.domain.instants import date_of
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Selection:
 
 
 def _time(at: int) -> str:
-    return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="seconds")
+    return date_of(at).isoformat(timespec="seconds")
 
 
 EVERY: Final = Selection()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from processor.domain.instants import date_of
+
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def clock(at: int) -> str:
     """A time in microseconds since the epoch, to the second, UTC."""
-    return (_EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return date_of(at).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def ago(microseconds: int) -> str:

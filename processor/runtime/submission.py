@@ -10,11 +10,12 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from processor.domain.drafts import submission as made
 from processor.domain.ids import JobId, job_of_dedupe_key, uuid7
+from processor.domain.instants import microseconds
 from processor.domain.limits import (
     JSON_DEPTH,
     LAST_MOMENT,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from processor.domain.submission import SubmissionRecord
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _ATTEMPTS_AT_MOST: Final = 1_000
 
 
@@ -117,7 +116,7 @@ def record_of(
         submission.tenant,
         submission.dedupe_key,
         batch,
-        None if not_before is None else _microseconds(not_before),
+        None if not_before is None else microseconds(not_before),
         submission.attempts,
         submission.caller,
         trace if submission.trace is None else submission.trace,
@@ -192,12 +191,8 @@ def _check_policy(submission: Submission) -> None:
         raise Unfit(f"its not_before must be a datetime, not {type(when).__name__}")
     if when.tzinfo is None or when.utcoffset() is None:
         raise Unfit("its not_before has no time zone; give it one, for instance datetime.UTC")
-    if not 0 <= _microseconds(when) <= LAST_MOMENT:
+    if not 0 <= microseconds(when) <= LAST_MOMENT:
         raise Unfit("its not_before is no time from 1970 to 9999, in UTC")
-
-
-def _microseconds(when: datetime) -> int:
-    return (when - _EPOCH) // _MICROSECOND
 
 
 def _serialised(payload: object) -> bytes:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from processor.adapters.memory.holds import MemoryHolds
 from processor.adapters.memory.log import MemoryLog, MemoryReader
 from processor.adapters.memory.step import onward
+from processor.domain.instants import date_of
 from processor.ports.holds import HoldKind
 from processor.runtime.client import RESULT_TIMEOUT
 from processor.runtime.holding import READ_EVERY
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from processor.runtime.handlers import Jobs
     from processor.testing.process import Hook
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DAY: Final = 24 * 3_600_000_000
 PARTITIONS: Final = 2
 HANDLER_GRACE: Final = 24 * 3600.0
@@ -123,7 +123,7 @@ class Harness:
     @property
     def now(self) -> datetime:
         """What time it is: for a `not_before`."""
-        return EPOCH + timedelta(microseconds=self._cluster.clock.now())
+        return date_of(self._cluster.clock.now())
 
     @property
     def dead_letters(self) -> list[DeadLetter]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from processor.adapters.postgres.projection import microseconds
 from processor.domain.breaker import NAME, BreakerChanged, BreakerState
+from processor.domain.instants import microseconds
 from processor.domain.priority import Priority
 from processor.ports.holds import Hold, HoldKind, HoldMode
 

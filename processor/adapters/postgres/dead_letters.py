@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.waiting_rows import instant
+from processor.domain.instants import microseconds
 from processor.domain.selection import EVERY
 from processor.ports.projection import TENANTS_TOLD, Chosen, Closing, LetterGroup, LetterRow
 

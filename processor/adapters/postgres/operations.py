@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.waiting_rows import instant
 from processor.domain.changes import Change
 from processor.domain.ids import JobId
+from processor.domain.instants import microseconds
 from processor.ports.operations import Operation, OperationKind
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from processor.adapters.postgres.dead_letters import choosing, filters_of
 from processor.adapters.postgres.operations import write_note
-from processor.adapters.postgres.projection import microseconds
+from processor.domain.instants import microseconds
 from processor.domain.priority import Priority
 from processor.domain.selection import Selection
 from processor.ports.operations import Note, OperationKind

@@ -7,7 +7,6 @@ two projectors the second waits, finds them moved and writes nothing.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncpg import UniqueViolationError
@@ -16,6 +15,7 @@ from asyncpg.pgproto import pgproto
 from processor.adapters.postgres.copying import INCOMING, copy_into
 from processor.adapters.postgres.letter_columns import LETTER, letter_columns
 from processor.adapters.postgres.overtaking import write_overtaking
+from processor.domain.instants import microseconds
 from processor.ports.projection import (
     AsideRow,
     Batch,
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "jobs"
 PAGE: Final = 500
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
 
 BEGIN: Final = """
 INSERT INTO jobs.checkpoint (projection, topic, partition, next)
@@ -246,8 +244,3 @@ def of_set(statement: str, schema: str) -> str:
 def columns(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Rows turned by a quarter, as `unnest` takes them."""
     return [*zip(*rows, strict=True)]
-
-
-def microseconds(at: datetime) -> int:
-    """Since the epoch."""
-    return (at - EPOCH) // MICROSECOND

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from asyncpg.pgproto import pgproto
 
-from processor.adapters.postgres.projection import SCHEMA, microseconds, of_set
+from processor.adapters.postgres.projection import SCHEMA, of_set
+from processor.domain.instants import microseconds
 from processor.domain.priority import Priority
 from processor.ports.forgetting import Ended
 

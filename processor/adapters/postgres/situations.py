@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from processor.adapters.postgres.breaking import hold_of
 from processor.adapters.postgres.holds import OPEN
 from processor.adapters.postgres.ownership import OWNERS, owner_of
-from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.waiting_rows import COLUMNS, SETTLED, waiting_of
+from processor.domain.instants import microseconds
 from processor.domain.priority import Priority
 from processor.ports.ledger import Ending
 from processor.ports.situations import COUNTED, LATELY, LiveWorker, Lock, Recorded, Seat, Situation

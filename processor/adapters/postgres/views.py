@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from processor.adapters.postgres.breaking import hold_of
 from processor.adapters.postgres.holds import OPEN
-from processor.adapters.postgres.projection import microseconds
 from processor.adapters.postgres.situations import WORKERS, worker_of
 from processor.adapters.postgres.waiting_rows import COLUMNS, SETTLED, waiting_of
 from processor.domain.ids import JobId, entity_key, partition_of
+from processor.domain.instants import microseconds
 from processor.domain.priority import Priority
 from processor.ports.holds import HoldKind
 from processor.ports.situations import COUNTED, LATELY

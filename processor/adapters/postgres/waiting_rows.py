@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from processor.adapters.postgres.projection import EPOCH, microseconds
 from processor.domain.ids import JobId
+from processor.domain.instants import date_of, microseconds
 from processor.domain.priority import Priority
 from processor.ports.waiting_room import LONGEST, Wait, Waiting, WaitingState
 
@@ -27,7 +27,7 @@ EXISTS (
 """
 """`jobs.settled_v1` of a row `w`, spelled out so that it costs no call; OFFSET 0 keeps it a look-up
 by key, however small the ledger was when the plan was made."""
-LATEST: Final = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+LATEST: Final = microseconds(datetime(9999, 1, 1, tzinfo=UTC))
 """What a producer may ask for has no bound, a timestamp has."""
 
 
@@ -35,7 +35,7 @@ def instant(due_at: int | None) -> datetime | None:
     """A time in microseconds since the epoch, at most that of the year 9999."""
     if due_at is None:
         return None
-    return EPOCH + timedelta(microseconds=min(max(due_at, 0), LATEST))
+    return date_of(min(max(due_at, 0), LATEST))
 
 
 def delay(due_in: float | None) -> timedelta | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from processor.adapters.memory.holds import MemoryHolds
 from processor.domain.errors import ProcessorError, SubmitError, Unavailable
 from processor.domain.ids import dead_letter_id, partition_of
+from processor.domain.instants import date_of
 from processor.ports.holds import HoldKind
 from processor.ports.ledger import Ending, Fault
 from processor.ports.log import Place
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from processor.testing.process import Hook
     from processor.testing.simulation.plan import Step, Submitted
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PATIENCE: Final = 60.0
 """Seconds that an operator waits for a job to die before he turns away."""
 TRIES: Final = 20
@@ -62,12 +62,12 @@ class People:
 
     def submit(self, these: Sequence[tuple[int, Submitted]]) -> None:
         """Submit some by their numbers in the plan, until they are acknowledged."""
-        now = timedelta(microseconds=self._cluster.clock.now())
+        now = date_of(self._cluster.clock.now())
         batch = {
             number: replace(
                 one.draft or Submission(one.type, self._payloads.get(one.type), entity=one.entity),
                 priority=one.lane,
-                not_before=EPOCH + now + timedelta(seconds=one.delay) if one.delay else None,
+                not_before=now + timedelta(seconds=one.delay) if one.delay else None,
                 id=self._cluster.an_id(),
             )
             for number, one in these
