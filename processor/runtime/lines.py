@@ -26,13 +26,14 @@ ENDS_REMEMBERED = 10_000
 
 
 class _Line:
-    __slots__ = ("head", "loaded", "partition", "pending", "queued_from")
+    __slots__ = ("head", "loaded", "partition", "pending", "queued_from", "refused")
 
     def __init__(self, partition: OwnedPartition) -> None:
         self.partition = partition
         self.head: JobId | None = None
         self.queued_from: Priority | None = None
         self.pending = 0
+        self.refused = 0
         self.loaded: set[JobId] = set()
 
     def reach(self, lane: Priority) -> None:
@@ -159,6 +160,14 @@ class Lines:
             line.loaded.discard(delivery.record.job)
             line.reach(delivery.lane)
 
+    def refused(self, delivery: Delivery) -> int:
+        """The database let a job of the entity not begin; how often in a row none could."""
+        line = self._of(delivery)
+        if line is None:
+            return 0
+        line.refused += 1
+        return line.refused
+
     def exhausted(self, entity: int) -> None:
         """No row of the entity is queued any more, save what is being written."""
         line = self._lines.get(entity)
@@ -172,6 +181,7 @@ class Lines:
         if line is None:
             return
         line.loaded.discard(delivery.record.job)
+        line.refused = 0
         if line.head == delivery.record.job:
             line.head = None
             self._ended[delivery.record.job, delivery.record.generation] = None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 200
 PAUSE_WHEN_BUSY = 0.1
-RETURNS_AT_MOST = 20
+REFUSED_AT_MOST = 20
 
 
 class _Arrival(NamedTuple):
@@ -76,15 +76,14 @@ class Queueing:
 
         They were queued since it was dispatched: those of a more urgent lane, or a schedule of an
         earlier place that has come due. All that is in memory of the entity is loaded anew. A line
-        that does not let it through although it was tried again and again is not as we know it.
+        none of whose jobs may begin, tried again and again, is not as this worker knows it.
         """
         lines, mailboxes = self._memory.lines, self._memory.mailboxes
         entity, partition = taken.entity, taken.partition
         if not (partition.open and lines.must_queue(entity, taken.lane)):
             return False
-        if taken.returned >= RETURNS_AT_MOST:
+        if lines.refused(taken) > REFUSED_AT_MOST:
             return False
-        taken.returned += 1
         partition.out -= 1
         mailboxes.release(entity)
         self.put_off([taken, *mailboxes.withdraw(entity)])

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from tenacity import wait_fixed
 
+from processor.adapters.memory.database import MemoryDatabase
 from processor.adapters.memory.step import onward
 from processor.domain.priority import Priority
 from processor.domain.retry import Retry
-from processor.ports.ledger import Ending, Fault
+from processor.ports.ledger import Answer, Ending, Fault
 from processor.ports.log import LogCut, Place
 from processor.runtime.handlers import Jobs
 from processor.runtime.keeping import Times
@@ -262,6 +263,42 @@ async def test_a_partition_whose_token_was_taken_is_dropped_and_taken_over_anew(
     assert worker.runtime.keeper.owned[1] is before[1]
     await worker.stopped()
     check(cluster)
+
+
+@in_virtual_time
+@pytest.mark.parametrize(("refusals", "spells"), [(3, 1), (30, 2)])
+async def test_a_line_whose_jobs_may_not_begin_is_loaded_anew_and_doubted_only_if_that_never_ends(
+    refusals: int, spells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = Jobs()
+
+    @jobs.handler("first", retry=Retry(attempts=2, wait=wait_fixed(1)))
+    async def first(request: Request[Any]) -> None:
+        if request.attempt == 1:
+            raise RuntimeError
+
+    @jobs.handler("writes")
+    async def writes(request: Request[Any]) -> None:
+        await (await request.connection()).put(request.job_id, 1)
+
+    left = refusals
+    begin = MemoryDatabase.begin
+
+    def refuses(database: MemoryDatabase, claim: Any, *rest: Any) -> Answer:  # noqa: ANN401
+        nonlocal left
+        if left:
+            left -= 1
+            return Answer.STALE
+        return begin(database, claim, *rest)
+
+    cluster = MemoryCluster(jobs, partitions=1)
+    ids = [cluster.submit(type_, "N1") for type_ in ("first", "writes", "writes", "writes")]
+    monkeypatch.setattr(MemoryDatabase, "begin", refuses)
+    worker = cluster.start()
+    await cluster.settled()
+    assert all(cluster.database.ledger[job, 1].ending is Ending.COMPLETE for job in ids)
+    assert (left, cluster.database.owners[0].epoch) == (0, spells)
+    await worker.stopped()
 
 
 @in_virtual_time

@@ -141,3 +141,13 @@ def test_a_spell_that_is_over_leaves_nothing_behind() -> None:
     known.lines.head(ENTITY, known.partition, JobId(UUID(int=2)))
     known.lines.ended(late)
     assert known.lines.head_of(ENTITY) == UUID(int=2)
+
+
+def test_refusals_in_a_row_are_counted_until_a_job_of_the_entity_ends() -> None:
+    known = Known()
+    first, second = known.delivery(1), known.delivery(2)
+    assert known.lines.refused(first) == 0, "nothing of it waits: there is no line"
+    known.lines.queued(ENTITY, known.partition, NORMAL)
+    assert [known.lines.refused(one) for one in (first, second, first)] == [1, 2, 3]
+    known.lines.ended(second)
+    assert known.lines.refused(first) == 1
