@@ -17,8 +17,6 @@ STREAMS_EACH: Final = 50
 """And of one subject."""
 WAIT_SECONDS: Final = 60.0
 """The longest that one request waits for a job's end."""
-WAITS: Final = 1_000
-"""Requests that wait for a job's end at once."""
 PAGE: Final = 500
 """Rows of one answer, at most."""
 REASON: Final = 1_000
