@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from processor.adapters.kafka.batch import Batch
 from processor.adapters.kafka.connection import START_SECONDS, first_line
 from processor.adapters.kafka.producing import Again, Producing, Refused, TooLarge
 from processor.domain.limits import RECORD_BYTES
-from processor.ports.log import LogFailure
+from processor.ports.log import Append, LogFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from processor.adapters.kafka.producing import Carrier
-    from processor.ports.log import Append, Place
+    from processor.ports.log import Place
 
 FRAME_BYTES = 61 + 21 + 15
 """A batch's header, a record's beside key, value and headers, and lz4's, at the most."""
@@ -57,13 +58,9 @@ class Call:
             self.done.set_result(None)
 
 
-class Queued(NamedTuple):
-    """A record that is not acknowledged."""
-
-    call: Call
-    number: int
-    record: Append
-    size: int
+Queued = tuple[Call, int, Append, int]
+"""A record that is not acknowledged, with its number in its call before it and its size behind it:
+a bare tuple, since every record has one."""
 
 
 class KafkaLog:
@@ -85,6 +82,7 @@ class KafkaLog:
     ) -> None:
         self._address = address
         self._limit = in_flight
+        self._batch_bytes = batch_bytes
         self._largest = record_bytes
         self._producing = Producing(
             address,
@@ -152,7 +150,9 @@ class KafkaLog:
                     call.answer(index, LogFailure(CLOSED))
                     continue
                 self._underway += size
-                self._queue(record.place).append(Queued(call, index, record, size))
+                # What holds something has its sender.
+                queue = self._queues.get(record.place) or self._queue(record.place)
+                queue.append((call, index, record, size))
 
     def _queue(self, place: Place) -> deque[Queued]:
         """What waits for a partition, which has a sender from now on."""
@@ -169,38 +169,35 @@ class KafkaLog:
         try:
             while queue:
                 carrier = await self._producing.ready()
-                batch = carrier.producer.create_batch()
+                batch = Batch(self._batch_bytes)
                 self._fill(batch, members, queue, most)
                 if members:
                     most = await self._settle(carrier, place, batch, members)
         except Exception as error:
             log.exception("a batch could not be sent", topic=place.topic, partition=place.partition)
             self._fail([*members, *queue], f"it cannot be sent: {first_line(error)}")
+            members.clear()
             queue.clear()
         finally:
             queue.extendleft(reversed(members))
             del self._senders[place]
 
-    def _fill(
-        self,
-        batch: Any,  # noqa: ANN401 - aiokafka ships no types
-        members: list[Queued],
-        queue: deque[Queued],
-        most: int,
-    ) -> None:
+    def _fill(self, batch: Batch, members: list[Queued], queue: deque[Queued], most: int) -> None:
         """Put as many of the queue's first records into the batch as it holds."""
+        add = batch.add
         while queue and len(members) < most:
             queued = queue[0]
-            if queued.call.over:
-                self._forget(queue.popleft().size)
-                continue
-            _, key, value, headers = queued.record
-            if not batch.append(key=key, value=value, timestamp=None, headers=list(headers)):
+            call, _, (_, key, value, headers), size = queued
+            if call.over:
+                self._forget(size)
+            elif add(key, value, headers):
+                members.append(queued)
+            else:
                 break
-            members.append(queue.popleft())
+            queue.popleft()
 
     async def _settle(
-        self, carrier: Carrier, place: Place, batch: object, members: list[Queued]
+        self, carrier: Carrier, place: Place, batch: Batch, members: list[Queued]
     ) -> int:
         """Send one batch and tell its calls, or put it back; how many records the next may have."""
         most = ANY_NUMBER
@@ -218,16 +215,18 @@ class KafkaLog:
         except Refused as reason:
             self._fail(members, str(reason))
         else:
-            for offset, queued in enumerate(members, first):
-                queued.call.answer(queued.number, offset)
-            self._forget(sum(queued.size for queued in members))
+            freed = 0
+            for offset, (call, number, _, size) in enumerate(members, first):
+                call.answer(number, offset)
+                freed += size
+            self._forget(freed)
         members.clear()
         return most
 
     def _fail(self, members: Iterable[Queued], why: str) -> None:
-        for queued in members:
-            queued.call.answer(queued.number, LogFailure(why))
-            self._forget(queued.size)
+        for call, number, _, size in members:
+            call.answer(number, LogFailure(why))
+            self._forget(size)
 
     def _forget(self, size: int) -> None:
         self._underway -= size
@@ -236,8 +235,9 @@ class KafkaLog:
 
 def size_of(record: Append) -> int:
     """Bytes of a batch that holds this record alone, at the most."""
-    size = FRAME_BYTES + len(record.key) + len(record.value)
-    for name, value in record.headers:
+    _, key, whole, headers = record
+    size = FRAME_BYTES + len(key) + len(whole)
+    for name, value in headers:
         size += HEADER_BYTES + len(name.encode()) + len(value)
     return size + size // INCOMPRESSIBLE
 
