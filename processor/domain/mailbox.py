@@ -79,8 +79,12 @@ class Mailboxes(Generic[T]):
             line.append((place, job))
         else:
             insort(line, (place, job), key=_place)
-        if not (box.out or box.held) and (box.standing == _NOWHERE or lane < box.standing):
-            self._restand(entity, box)
+        if (
+            (box.standing == _NOWHERE or lane < box.standing)
+            and not (box.out or box.held or box.aside)
+            and box.head is None
+        ):
+            self._stand(entity, box, lane)
 
     def lead(self, entity: int, lane: int, job: T) -> None:
         """Put a held entity's head before all its other jobs; they wait until `free`."""
@@ -252,8 +256,10 @@ class Mailboxes(Generic[T]):
 
     def _restand(self, entity: int, box: _Mailbox[T]) -> None:
         lane = box.best()
-        if lane == box.standing:
-            return
+        if lane != box.standing:
+            self._stand(entity, box, lane)
+
+    def _stand(self, entity: int, box: _Mailbox[T], lane: int) -> None:
         if box.standing != _NOWHERE:
             self.ready[box.standing] -= 1
         box.standing = lane

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Position:
@@ -49,6 +53,18 @@ class Position:
             message = f"offset {offset} is not open"
             raise ValueError(message)
         self._open.remove(offset)
+        self._pass()
+
+    def done_together(self, offsets: Sequence[int]) -> None:
+        """The same of many. Raises `ValueError`, and none of them is, where one is not open."""
+        done = set(offsets)
+        if len(done) < len(offsets) or not done <= self._open:
+            message = f"not all of the offsets {sorted(offsets)} are open, once each"
+            raise ValueError(message)
+        self._open -= done
+        self._pass()
+
+    def _pass(self) -> None:
         line = self._line
         while line and line[0] not in self._open:
             line.popleft()

@@ -8,9 +8,10 @@ from processor.ports.ledger import Entry
 from processor.ports.transactions import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from processor.domain.events import Durable, ErrorDetail
+    from processor.domain.position import Position
     from processor.domain.priority import Priority
     from processor.domain.submission import SubmissionRecord
     from processor.runtime.partition import OwnedPartition
@@ -128,3 +129,21 @@ class Delivery:
         self.partition.done(self.lane, self.offset, len(self.value))
         for lane, offset, size in self.copies:
             self.partition.done(lane, offset, size)
+
+
+def done_together(deliveries: Iterable[Delivery]) -> None:
+    """The same as `done` of each: many are acknowledged at once."""
+    offsets: dict[Position, list[int]] = {}
+    for delivery in deliveries:
+        partition, lane = delivery.partition, delivery.lane
+        partition.held_bytes[lane] -= len(delivery.value)
+        position = partition.positions[lane]
+        line = offsets.get(position)
+        if line is None:
+            offsets[position] = [delivery.offset]
+        else:
+            line.append(delivery.offset)
+        for copy in delivery.copies:
+            partition.done(*copy)
+    for position, line in offsets.items():
+        position.done_together(line)

@@ -172,7 +172,7 @@ class Dispatcher:
     async def _end(self, delivery: Delivery, ending: Coroutine[None, None, None]) -> None:
         try:
             await ending
-        except (KeyboardInterrupt, SystemExit, asyncio.CancelledError):
+        except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - it is only told
             _tell(error)
@@ -196,9 +196,8 @@ class Dispatcher:
             self._start_groups()
 
     def _may_begin(self) -> bool:
-        if self._stopped or not self._gate():
-            return False
-        return any(self._mailboxes.ready) or self._admission.call_next()
+        shut = self._stopped or not self._gate()
+        return not shut and (any(self._mailboxes.ready) or self._admission.call_next())
 
     async def _carry(self) -> None:
         """Start one attempt after the other, until one has waited, or others must have a turn."""
@@ -218,8 +217,12 @@ class Dispatcher:
                     self._start_groups()
                     return
                 self.running[carrier] = delivery
+                rest = self._first_of(delivery)
+                if rest is not None:
+                    await self._wait_for(rest, delivery, carrier)
+                    break
                 # One that cancelled its own task must not have the next one pay for it.
-                if await self._has_waited(delivery, carrier) or carrier.cancelling():
+                if carrier.cancelling():
                     break
             else:
                 self._start_groups()
@@ -228,35 +231,31 @@ class Dispatcher:
             self._left_behind.discard(carrier)
         self.wake()
 
-    async def _has_waited(self, delivery: Delivery, carrier: asyncio.Task[Any]) -> bool:
-        """Run one attempt; whether it had to wait."""
+    def _first_of(self, delivery: Delivery) -> Rest | None:
+        """Start one attempt; what is left of it where it has to wait."""
         delivery.partition.out += 1
         self.dispatched += 1
+        context = copy_context() if self._context is None else self._context.copy()
         try:
-            context = copy_context() if self._context is None else self._context.copy()
             rest = context.run(self._start, delivery)
-            if rest is None:
-                return False
-            taken = first_step(rest, context)
-            if not isinstance(taken, Rest):
-                return False
-            self._held[delivery.lane] += 1
-            self.wake()  # the others do not wait for this one
-            try:
-                await taken
-            finally:
-                if self.running.get(carrier) is delivery:  # it was not left behind
-                    self._held[delivery.lane] -= 1
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except asyncio.CancelledError:
-            pass
+            if rest is not None and isinstance(taken := first_step(rest, context), Rest):
+                return taken
+        except BaseException as error:  # noqa: BLE001 - it is only told
+            _tell(error)
+        self._admission.ended(delivery)
+        return None
+
+    async def _wait_for(self, rest: Rest, delivery: Delivery, carrier: asyncio.Task[Any]) -> None:
+        self._held[delivery.lane] += 1
+        self.wake()  # the others do not wait for this one
+        try:
+            await rest
         except BaseException as error:  # noqa: BLE001 - it is only told
             _tell(error)
         finally:
-            if self.running.get(carrier) is delivery:
+            if self.running.get(carrier) is delivery:  # it was not left behind
+                self._held[delivery.lane] -= 1
                 self._admission.ended(delivery)
-        return True
 
     def _next(self, may: Sequence[bool], served: Sequence[bool], *, alone: bool) -> Delivery | None:
         """Take the next job among those lanes; None where nothing may start by itself.
@@ -283,17 +282,19 @@ class Dispatcher:
                 return delivery
 
     def _start_groups(self) -> None:
-        self.dispatched += self.gathering.start(self._context, self._start_by_itself)
-
-    def _start_by_itself(self, delivery: Delivery) -> None:
-        """Start a job that could have shared its transaction and found nobody."""
-        self._begin(delivery, self._by_itself(delivery))
+        self.dispatched += self.gathering.start(
+            self._context, lambda one: self._begin(one, self._by_itself(one))
+        )
 
     async def _by_itself(self, delivery: Delivery) -> None:
+        """Run a job that could have shared its transaction and found nobody."""
         rest = self._start(delivery)
         if rest is not None:
             await rest
 
 
 def _tell(error: BaseException) -> None:
-    log.critical("an attempt broke outside its handler", exc_info=error)
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
+    if not isinstance(error, asyncio.CancelledError):
+        log.critical("an attempt broke outside its handler", exc_info=error)

@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from processor.ports.ledger import Ending, LedgerRow
-from processor.runtime.settling import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from processor.runtime.books import Books
     from processor.runtime.delivery import Delivery
     from processor.runtime.partition import OwnedPartition
-    from processor.runtime.settling import Settling
+    from processor.runtime.settling import Ended, Settling
 
 MOST_AT_ONCE: Final = 500
 ENOUGH: Final = 250
@@ -35,6 +34,7 @@ GATHERING: Final = 0.01
 class _Batch(NamedTuple):
     ended: list[Ended]
     entries: list[Entry]
+    partitions: list[OwnedPartition]
 
 
 class Flusher:
@@ -60,7 +60,7 @@ class Flusher:
     def add(self, delivery: Delivery, body: bytes, *, follow_ups: bool) -> None:
         """Have a completion written; the delivery is settled or abandoned afterwards."""
         ended = self._ended
-        ended.append(Ended(delivery, body, follow_ups))
+        ended.append((delivery, body, follow_ups))
         if len(ended) >= ENOUGH:
             self._due.set()
         elif not self._asked:
@@ -100,28 +100,29 @@ class Flusher:
 
     def _of_ours(self, ended: list[Ended]) -> _Batch:
         """Those whose partition is not lost; the others are somebody else's by now."""
-        if any(one.delivery.partition.lost for one in ended):
-            for one in ended:
-                if one.delivery.partition.lost:
-                    self._settling.abandon(one.delivery)
-            ended = [one for one in ended if not one.delivery.partition.lost]
-        return _Batch(ended, [delivery.entry(body) for delivery, body, _ in ended])
+        partitions = list({delivery.partition: None for delivery, _, _ in ended})
+        if any(partition.lost for partition in partitions):
+            for delivery, _, _ in ended:
+                if delivery.partition.lost:
+                    self._settling.abandon(delivery)
+            ended = [one for one in ended if not one[0].partition.lost]
+            partitions = [partition for partition in partitions if not partition.lost]
+        return _Batch(ended, [delivery.entry(body) for delivery, body, _ in ended], partitions)
 
     async def _flush(self, batch: _Batch) -> Flushed | None:
         """None where a partition was lost meanwhile: in another database its token may stand."""
-        partitions = {one.delivery.partition: None for one in batch.ended}
-        if any(partition.lost for partition in partitions):
+        if any(partition.lost for partition in batch.partitions):
             return None
-        fences = list({partition.fence: None for partition in partitions})
+        fences = list({partition.fence: None for partition in batch.partitions})
         return await self._books.ledger.flush(fences, batch.entries)
 
     def _settle(self, batch: _Batch, flushed: Flushed) -> None:
-        ended, entries = batch
+        ended, entries, _ = batch
         if flushed.winners is not entries:
             ended = [
                 one
                 for one, entry, winner in zip(ended, entries, flushed.winners, strict=True)
-                if self._stands(one.delivery, entry, winner)
+                if self._stands(one[0], entry, winner)
             ]
         if ended:
             self._settling.complete(ended)

@@ -19,7 +19,6 @@ from processor.runtime.all_at_once import AllAtOnce
 from processor.runtime.enduring import to_the_end
 from processor.runtime.forming import ANY
 from processor.runtime.job_group import BrokenUp, Member
-from processor.runtime.settling import Ended
 from processor.runtime.turns import Turns
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ class GroupAttempts:
         """All are durable: their outcomes go to the journal in one go."""
         self._with.settling.complete(
             [
-                Ended(member.delivery, member.body, member.run.follow_ups is not None)
+                (member.delivery, member.body, member.run.follow_ups is not None)
                 for member in kept
                 if member.body is not None and member.run is not None
             ]

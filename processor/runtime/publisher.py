@@ -22,6 +22,7 @@ from processor.ports.codec import Undecodable, UnknownSchema
 from processor.ports.ledger import Ending
 from processor.ports.log import Append, LogFailure, Place
 from processor.runtime.books import until_answered
+from processor.runtime.delivery import done_together
 from processor.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
@@ -171,13 +172,12 @@ class Publisher:
         self._on_done()
 
     async def _allow(self, batch: list[Publication]) -> None:
-        rows = []
-        for one in batch:
-            delivery = one.delivery
-            if one.after is After.POSITION:
-                delivery.done()
-            elif one.after is After.ROW:
-                rows.append((delivery.record.job, delivery.record.generation))
+        done_together(one.delivery for one in batch if one.after is After.POSITION)
+        rows = [
+            (one.delivery.record.job, one.delivery.record.generation)
+            for one in batch
+            if one.after is After.ROW
+        ]
         if rows:
             await until_answered(self._clock, lambda: self._sweeping.remove(rows))
         for one in batch:

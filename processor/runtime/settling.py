@@ -8,7 +8,7 @@ acknowledgement.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from processor.ports.ledger import Ending
 from processor.runtime.publisher import After, Publication
@@ -24,13 +24,9 @@ if TYPE_CHECKING:
     from processor.runtime.publisher import Publisher
 
 
-class Ended(NamedTuple):
-    """A dispatched job whose handler completed, and its outcome."""
-
-    delivery: Delivery
-    body: bytes
-    follow_ups: bool
-    """The outcome holds some."""
+Ended = tuple["Delivery", bytes, bool]
+"""A dispatched job whose handler completed, its outcome, and whether that holds follow-ups: a bare
+tuple, since most jobs have one."""
 
 
 class Settling:
@@ -67,9 +63,10 @@ class Settling:
 
     def complete(self, ended: Sequence[Ended]) -> None:
         """This worker's own outcomes of many dispatched jobs are durable: they completed."""
-        self._observer.completed([one.delivery for one in ended])
+        deliveries = [delivery for delivery, _, _ in ended]
+        self._observer.completed(deliveries)
         if self._breakers.watching:
-            self._breakers.succeeded([one.delivery for one in ended])
+            self._breakers.succeeded(deliveries)
         forget, release = self._memory.forget, self._memory.mailboxes.release
         lines = self._memory.lines
         publications = []

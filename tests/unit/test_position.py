@@ -55,3 +55,20 @@ def test_only_an_open_record_can_be_done(offset: int) -> None:
 def test_nothing_can_be_done_where_nothing_was_accepted() -> None:
     with pytest.raises(ValueError, match="is not open"):
         Position(0).done(0)
+
+
+def test_many_are_done_together_as_one_by_one() -> None:
+    position = accepted(0, 0, 1, 2, 5)
+    position.done_together([2, 1])
+    assert (position.next, position.unfinished) == (0, 2)
+    position.done_together([0])
+    assert (position.next, position.unfinished) == (5, 1)
+
+
+@pytest.mark.parametrize("offsets", [[3, 4], [3, 3], [6], [7]])
+def test_of_many_none_is_done_where_one_is_not_open(offsets: list[int]) -> None:
+    position = accepted(3, 3, 5, 6)
+    position.done(6)
+    with pytest.raises(ValueError, match="are open, once each"):
+        position.done_together(offsets)
+    assert (position.next, position.unfinished) == (3, 2)

@@ -27,6 +27,7 @@ from processor.adapters.kafka.connection import (
     end,
     first_line,
 )
+from processor.adapters.kafka.unpacking import AsTheyAre
 from processor.domain.errors import Unavailable
 from processor.ports.log import LogCut, Place
 
@@ -100,6 +101,7 @@ class KafkaReader:
             check_crcs=True,
         )
         await begin(self._consumer, self._address, self._start_seconds)
+        self._consumer._fetcher._records = AsTheyAre()  # noqa: SLF001 - nothing is assigned yet
         # No await from here to the end: a partition without a position would be reset.
         self._consumer.assign(list(self._partitions.values()))
         for partition in self._partitions.values():
@@ -273,5 +275,4 @@ class KafkaReader:
 
 
 def _size(record: Any) -> int:  # noqa: ANN401
-    size: int = record.serialized_value_size + 64
-    return size
+    return len(record.value or b"") + 64

@@ -9,7 +9,7 @@ from processor.domain.priority import LANES, Priority
 from processor.ports.ledger import Answer, Ending, Flushed, Known, LedgerRow, WaitingRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import asyncpg
 
@@ -99,17 +99,18 @@ class PostgresLedger:
         if not entries:
             return Flushed(winners=[], fenced=frozenset())
         partitions, tokens = zip(*fences, strict=True) if fences else ((), ())
+        jobs, generations, homes, lanes, offsets, bodies = zip(*entries, strict=True)
         async with self._pool.connection(Priority.NORMAL) as connection:
             answer = await connection.fetchrow(
                 _FLUSH,
                 partitions,
                 tokens,
-                _array([entry.job.hex for entry in entries]),
-                _array([str(entry.generation) for entry in entries]),
-                _array([str(entry.partition) for entry in entries]),
-                _array([_LANES[entry.lane] for entry in entries]),
-                _array([str(entry.offset) for entry in entries]),
-                [entry.body for entry in entries],
+                _array(job.hex for job in jobs),
+                _array(map(str, generations)),
+                _array(map(str, homes)),
+                _array(map(_LANES.__getitem__, lanes)),
+                _array(map(str, offsets)),
+                bodies,
             )
             assert answer is not None  # noqa: S101 - a function's one row
             mine, written = frozenset(answer["mine"]), answer["written"]
@@ -152,7 +153,7 @@ class PostgresLedger:
         return None if row is None else _ledger_row(row)
 
 
-def _array(elements: list[str]) -> str:
+def _array(elements: Iterable[str]) -> str:
     return f"{{{','.join(elements)}}}"
 
 
