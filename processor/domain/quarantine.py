@@ -25,6 +25,11 @@ READ_AHEAD: Final = 25
 makes suspects of them, and suspects run one at a time."""
 
 
+IN_FLIGHT: Final = 10_000
+"""Records of a lane at most that a first death is taken to have had in flight. What lies further on
+and kills again does so once more for as many records in between: each spell gets as far."""
+
+
 class Suspect(NamedTuple):
     """One record as the deaths so far speak of it."""
 
@@ -63,11 +68,11 @@ class Quarantine:
 
     __slots__ = ("_calm_from", "_known", "_reached", "_until", "marked")
 
-    def __init__(self, found: Found, ends: Sequence[int]) -> None:
-        """`ends` are those of the lanes: what the first death could have had in flight."""
+    def __init__(self, found: Found, positions: Sequence[int], ends: Sequence[int]) -> None:
+        """`ends` are those of the lanes, `positions` where they are worked from."""
         grave = found.unclean >= DEATHS_TO_SUSPECT
         self._until = tuple(found.reached) if grave else (0,) * len(found.reached)
-        self._calm_from = self._until if grave else tuple(ends)
+        self._calm_from = self._until if grave else tuple(map(_in_flight, positions, ends))
         self._reached = list(found.reached)
         self._known = {(one.lane, one.offset): one for one in found.suspects}
         self.marked = 0
@@ -113,3 +118,7 @@ class Quarantine:
         return not self.marked and all(
             now >= then for now, then in zip(positions, self._calm_from, strict=True)
         )
+
+
+def _in_flight(position: int, end: int) -> int:
+    return min(end, position + IN_FLIGHT)

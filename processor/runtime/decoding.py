@@ -38,8 +38,8 @@ class Decoder:
     ) -> None:
         """`cluster` is Kafka's cluster id: it names the job of a record that cannot be decoded."""
         self._codec = codec
-        self._lane = lane
-        self._topic = topic
+        self.lane = lane
+        self.topic = topic
         self._cluster = cluster
         self._partitions = partitions
 
@@ -58,24 +58,24 @@ class Decoder:
             log.error(
                 "a record is in the wrong partition: its entity's order cannot be kept; let its "
                 "producer hash as Kafka's murmur2 does over the pinned count",
-                topic=self._topic,
+                topic=self.topic,
                 partition=partition.number,
                 belongs_to=home,
                 offset=record.offset,
             )
-        return Delivery(decoded, value, partition, self._lane, record.offset, key)
+        return Delivery(decoded, value, partition, self.lane, record.offset, key)
 
     def unread(self, partition: OwnedPartition, record: LogRecord, error: ErrorDetail) -> Delivery:
         """A record by its bytes alone: a job of its own, whose entity is itself, with its end."""
         number, offset, value = partition.number, record.offset, record.value or b""
-        job = job_of_undecodable(self._cluster, self._topic, number, offset)
-        stand_in = SubmissionRecord(job, "", b"null", str(job), self._lane, submitted_at=0)
+        job = job_of_undecodable(self._cluster, self.topic, number, offset)
+        stand_in = SubmissionRecord(job, "", b"null", str(job), self.lane, submitted_at=0)
         key = entity_key(None, stand_in.entity)
-        delivery = Delivery(stand_in, value, partition, self._lane, offset, key)
+        delivery = Delivery(stand_in, value, partition, self.lane, offset, key)
         delivery.corrupt = error
         log.error(
             "a record cannot be decoded; a dead letter at once",
-            topic=self._topic,
+            topic=self.topic,
             partition=number,
             offset=offset,
             because=error.message,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 10
 """Suspects of one partition that are decoded before the lane's other partitions have their turn."""
-PAUSE = 0.2
+PAUSE = 0.02
 
 
 class Examiner:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from processor.domain.priority import Priority
     from processor.ports.clock import Clock
+    from processor.ports.codec import UnknownSchema
     from processor.ports.log import LogRecord, Reader
     from processor.runtime.decoding import Decoder
     from processor.runtime.examining import Examiner
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 LONG_POLL = 0.5
 SHORT_POLL = 0.05
 """While some partitions are full: they are asked for again this soon after they have room."""
+SATURATED_POLL = 0.02
+"""While the slots have enough to do with what came back from the waiting room."""
 MOST_AT_ONCE = 2_000
 WAIT_FOR_SCHEMA = 5.0
 
@@ -47,26 +50,33 @@ class LaneFetcher:
 
     def __init__(
         self,
-        lane: Priority,
-        topic: str,
         reader: Reader,
         decoder: Decoder,
         intake: Examiner,
         clock: Clock,
         look_ahead: LookAhead,
         is_lane_held: Callable[[Priority], bool],
+        is_saturated: Callable[[Priority], bool],
     ) -> None:
-        self.lane = lane
-        self.topic = topic
+        """`is_saturated` says whether rows of the waiting room keep every slot busy.
+
+        What is read then would mostly be written down behind them: it waits in the log instead, and
+        the work that is done is that of jobs.
+        """
+        self.lane = decoder.lane
+        self.topic = decoder.topic
         self.reader = reader
         self._decoder = decoder
         self._intake = intake
         self._clock = clock
         self._look_ahead = look_ahead
         self._is_lane_held = is_lane_held
+        self._is_saturated = is_saturated
         self._reading: dict[int, OwnedPartition] = {}
         self._full: set[int] = set()
         self._halted: dict[int, float] = {}
+        self._rest: dict[int, Sequence[LogRecord]] = {}
+        """What was read and could not be taken in yet: it is not fetched a second time."""
         self._changed = asyncio.Event()
         self._stopped = False
         self.turned_at = math.inf
@@ -75,6 +85,7 @@ class LaneFetcher:
     def take(self, partition: OwnedPartition) -> None:
         """Read a partition from its position on."""
         self._reading[partition.number] = partition
+        self._rest.pop(partition.number, None)
         start = partition.position(self.lane).fetched
         self.reader.place(Place(self.topic, partition.number), start)
         self._changed.set()
@@ -85,6 +96,7 @@ class LaneFetcher:
             del self._reading[partition.number]
             self._full.discard(partition.number)
             self._halted.pop(partition.number, None)
+            self._rest.pop(partition.number, None)
             self.reader.leave(Place(self.topic, partition.number))
 
     def look_again(self) -> None:
@@ -95,7 +107,7 @@ class LaneFetcher:
         """Whether what the log has of a partition is to be read now: there is room for it."""
         number = partition.number
         mine = self._reading.get(number) is partition and number not in self._full
-        return mine and not self._is_lane_held(self.lane)
+        return mine and not (self._is_lane_held(self.lane) or self._is_saturated(self.lane))
 
     def is_halted(self, partition: OwnedPartition) -> bool:
         """Whether a partition waits until its next record can be decoded."""
@@ -110,9 +122,15 @@ class LaneFetcher:
         """Fetch until stopped; raises `LogCut` where the log has a hole."""
         while not self._stopped:
             self.turned_at = self._clock.monotonic()
+            if self._is_saturated(self.lane):
+                await self._clock.sleep(SATURATED_POLL)
+                continue
             places = self._with_room()
             if not places:
                 await self._wait_for_change()
+                continue
+            if rest := self._take_rest(places):
+                await self._take_in(rest)
                 continue
             partial = len(places) < len(self._reading)
             fetched = await self.reader.fetch(
@@ -136,6 +154,10 @@ class LaneFetcher:
                 places.append(Place(self.topic, number))
         return places
 
+    def _take_rest(self, places: Sequence[Place]) -> Mapping[Place, Sequence[LogRecord]]:
+        numbers = [place.partition for place in places if place.partition in self._rest]
+        return {Place(self.topic, number): self._rest.pop(number) for number in numbers}
+
     def _judge(self, number: int, partition: OwnedPartition) -> None:
         """Full at the bound, with room again at half of it, so that fetches stay large."""
         unfinished, bound = partition.unfinished(self.lane, self._look_ahead.jobs)
@@ -152,7 +174,8 @@ class LaneFetcher:
             self.turned_at = math.inf
             await self._changed.wait()
             return
-        await self._clock.sleep(LONG_POLL)
+        soon = min(self._halted.values()) - self._clock.monotonic()
+        await self._clock.sleep(min(max(soon, 0.0), LONG_POLL))
 
     async def _take_in(self, fetched: Mapping[Place, Sequence[LogRecord]]) -> None:
         read = []
@@ -161,16 +184,20 @@ class LaneFetcher:
             if owned is not None:
                 read.append((owned, records))
         for halt in await self._intake.take_in(self._decoder, self.lane, read):
-            if self._reading.get(halt.partition.number) is halt.partition:
-                self._halt(halt)
+            number = halt.partition.number
+            if self._reading.get(number) is not halt.partition:
+                continue
+            if halt.unknown is None:
+                records = fetched[Place(self.topic, number)]
+                self._rest[number] = [one for one in records if one.offset >= halt.offset]
+                self._halted[number] = self._clock.monotonic() + halt.pause
+            else:
+                self._wait_for_release(halt, halt.unknown)
 
-    def _halt(self, halt: Halt) -> None:
-        number, unknown = halt.partition.number, halt.unknown
-        pause = halt.pause if unknown is None else WAIT_FOR_SCHEMA
-        self._halted[number] = self._clock.monotonic() + pause
+    def _wait_for_release(self, halt: Halt, unknown: UnknownSchema) -> None:
+        number = halt.partition.number
+        self._halted[number] = self._clock.monotonic() + WAIT_FOR_SCHEMA
         self.reader.place(Place(self.topic, number), halt.offset)
-        if unknown is None:
-            return
         log.error(
             "a partition waits for a release that knows its schema: deploy readers first",
             topic=self.topic,

@@ -48,6 +48,10 @@ class Standing:
         self.is_held = is_held
         """Whether an operator keeps a lane from being worked."""
 
+    def rows_gone(self, lane: Priority) -> int:
+        """How many jobs of a lane that came from the waiting room have ended, or gone back."""
+        return self._memory.rows_gone[lane]
+
     def unread(self, partition: OwnedPartition, lane: Priority, seconds: float) -> Because:
         """Why records that are in the log are not read."""
         fetched = partition.positions[lane].fetched

@@ -114,4 +114,4 @@ def _quarantine(owner: Owner, ends: Sequence[int]) -> Quarantine:
         deaths=owner.unclean,
         suspects=[(one.lane.label, one.offset, one.deaths) for one in owner.suspects],
     )
-    return Quarantine(Found(owner.unclean, reached, owner.suspects), ends)
+    return Quarantine(Found(owner.unclean, reached, owner.suspects), owner.positions, ends)

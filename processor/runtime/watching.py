@@ -119,6 +119,8 @@ class Watchdogs:
         done: Counter[Priority] = Counter()
         left: Counter[Priority] = Counter()
         total: Counter[Priority] = Counter()
+        for lane in LANES:
+            done[lane] = self._standing.rows_gone(lane)
         for (one, lane), end in ends.items():
             position = one.positions[lane]
             done[lane] += position.fetched - position.unfinished

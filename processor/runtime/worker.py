@@ -295,4 +295,4 @@ class WorkerRuntime:
             manner.look_ahead.jobs,
         )
         examiner = Examiner(intake, self._warden, manner.worker, self.dispatcher.wake)
-        return lane_fetchers(world, manner, examiner, self._is_lane_held)
+        return lane_fetchers(world, manner, examiner, self._is_lane_held, self._memory)

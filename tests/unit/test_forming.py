@@ -128,7 +128,9 @@ async def test_only_what_is_declared_so_shares_its_transaction() -> None:
 
 
 def suspected(delivery: Delivery) -> None:
-    delivery.partition.quarantine = Quarantine(Found(1, (9, 9, 9, 9), ()), (9, 9, 9, 9))
+    delivery.partition.quarantine = Quarantine(
+        Found(1, (9, 9, 9, 9), ()), (9, 9, 9, 9), (9, 9, 9, 9)
+    )
 
 
 def corrupted(delivery: Delivery) -> None:

@@ -9,6 +9,7 @@ from processor.domain.priority import LANES, Priority
 from processor.domain.quarantine import (
     DEATHS_TO_CONVICT,
     DEATHS_TO_SUSPECT,
+    IN_FLIGHT,
     READ_AHEAD,
     Found,
     Quarantine,
@@ -18,11 +19,12 @@ from processor.runtime.admission import verdict
 
 HIGH, LOW = Priority.HIGH, Priority.LOW
 REACHED = (0, 50, 0, 30)
+POSITIONS = (0, 40, 10, 30)
 ENDS = (10, 90, 10, 40)
 
 
 def found(unclean: int, *suspects: Suspect) -> Quarantine:
-    return Quarantine(Found(unclean, REACHED, suspects), ENDS)
+    return Quarantine(Found(unclean, REACHED, suspects), POSITIONS, ENDS)
 
 
 def test_after_one_death_nobody_is_a_suspect() -> None:
@@ -101,3 +103,10 @@ def test_the_verdict_says_what_the_workers_died_of(while_decoding: int, said: st
     assert (error.reason, error.type) == (Reason.WORKER_LOST, "WorkerLost")
     assert error.message == f"3 workers died, each while {said} as its only suspect"
     assert (error.place, error.traceback) == ("", "")
+
+
+def test_a_first_death_is_over_once_what_it_could_have_had_in_flight_is_passed() -> None:
+    far = (10, IN_FLIGHT + 1_000, 10, 40)
+    quarantine = Quarantine(Found(1, REACHED), POSITIONS, far)
+    assert not quarantine.has_passed((10, 40 + IN_FLIGHT - 1, 10, 40))
+    assert quarantine.has_passed((10, 40 + IN_FLIGHT, 10, 40)), "however much waits in the log"
