@@ -12,8 +12,8 @@ from processor.domain.priority import LANES
 from processor.runtime.submission import Submission
 
 ENTITIES: Final = 300
-BLOCKED: Final = 5
-"""So many entities have jobs that block them."""
+BLOCKED: Final = 40
+"""So many entities have jobs that block them: each goes on when an operator comes by."""
 DOUBLED: Final = 200
 """A submission may come again so many submissions later, at the most."""
 

@@ -25,6 +25,8 @@ GROWTH: Final = 1.10
 """What a process may be larger by afterwards."""
 WINDOW: Final = 12
 """So many samples are taken together: a minute."""
+STEADY: Final = 1.25
+"""A backlog that grows all the time is half as large again from one third of it to the next."""
 FLOOR_SECONDS: Final = 20.0
 """A backlog of so many seconds' work is bounded, whatever came before."""
 
@@ -113,12 +115,12 @@ def growth_of(process: str, sizes: Sequence[Size]) -> Growth | None:
 
 
 def is_bounded(samples: Sequence[int], rate: float) -> bool:
-    """Whether a backlog did not grow: its last third is no larger than twice the one before."""
+    """Whether a backlog did not grow: its last third is hardly larger than the one before."""
     third = len(samples) // 3
     if not third:
         return True
     before, last = samples[third : 2 * third], samples[-third:]
-    return max(last) <= max(2 * max(before), rate * FLOOR_SECONDS)
+    return max(last) <= max(STEADY * max(before), rate * FLOOR_SECONDS)
 
 
 def resident(pid: int) -> int:

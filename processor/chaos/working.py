@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from processor.bootstrap.failures import one_failure
 from processor.chaos.asking import LOOK_SECONDS
 from processor.chaos.faults import FAULTS
-from processor.chaos.feeding import DONE
+from processor.chaos.feeding import DONE, PIECE, STEP_SECONDS
 from processor.chaos.line import StandStill
 from processor.chaos.wanted import KILLED, draw
 from processor.chaos.watching import SAMPLE_SECONDS, Watching
@@ -106,21 +106,36 @@ class Run:
             self.scene.diary.write("stands still", why=str(still))
 
     async def _measure(self) -> float:
-        """Jobs a second that are done with as much as possible to do."""
-        async with beside(self.scene.feeding.keep(FULL)):
-            await asyncio.sleep(WARMING_SECONDS)
-            before, began = await self._done(), time.monotonic()
-            await asyncio.sleep(CEILING_SECONDS)
-            rate = (await self._done() - before) / (time.monotonic() - began)
-        # The rest is worked off first: faults are to meet a line that keeps up.
-        async with beside(self.scene.feeding.operate()):
+        """Submissions a second that are worked off, with as many to do as it takes."""
+        feeding = self.scene.feeding
+        async with beside(feeding.operate()):
+            async with beside(self._fill()):
+                await asyncio.sleep(WARMING_SECONDS)
+                before, began = feeding.acked - await self._left(), time.monotonic()
+                await asyncio.sleep(CEILING_SECONDS)
+                gone = feeding.acked - await self._left() - before
+                rate = gone / (time.monotonic() - began)
+            # The rest is worked off first: faults are to meet a line that keeps up.
             await self.scene.line.must(self._is_worked_off, "the backlog is worked off")
         self.say(f"the ceiling, undisturbed: {rate:,.0f} jobs/s")
         self.scene.diary.write("ceiling", jobs_a_second=round(rate, 1))
         return rate
 
+    async def _fill(self) -> None:
+        while True:
+            if await self._left() < FULL:
+                await self.scene.feeding.submit(self.scene.feeding.mixture.take(PIECE))
+            else:
+                await asyncio.sleep(STEP_SECONDS)
+
     async def _is_worked_off(self) -> bool:
-        return sum((await self.looks.copying.lane_ends()).values()) - await self._done() < BACKLOG
+        return await self._left() < BACKLOG
+
+    async def _left(self) -> int:
+        """What has not ended: in the lanes, or in the waiting room, which is no less to do."""
+        ends = await self.looks.copying.lane_ends()
+        waiting = int(await self.scene.line.asking.value(WAITING))
+        return sum(ends.values()) - await self._done() + waiting
 
     async def _watch(self) -> None:
         while True:
