@@ -24,15 +24,16 @@ _GARBAGE: Final = (20_000, 20, 20)
 
 
 def run(work: Coroutine[Any, Any, T], *, quiet: bool = True) -> T:
-    """Run to the end; Ctrl-C cancels it first and is raised then.
+    """Run to the end; Ctrl-C cancels it first and is raised then; so does a SIGTERM that is to.
 
     Log lines go to stderr, for a person as text and else as JSON. A `quiet` command has none: it
     tells what matters itself, in its one line.
     """
     _configure_logs(logging.CRITICAL if quiet else logging.INFO)
+    heard = signal.getsignal(signal.SIGTERM)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(work)
+            return runner.run(_cancelled_by_sigterm(work) if callable(heard) else work)
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     except LogCut as cut:
@@ -41,20 +42,29 @@ def run(work: Coroutine[Any, Any, T], *, quiet: bool = True) -> T:
         ) from cut
     except Fault as fault:
         raise Unavailable(str(fault)) from fault
+    finally:
+        if callable(heard):  # the loop has put back the default
+            signal.signal(signal.SIGTERM, heard)
 
 
 def end_by_sigterm_too() -> None:
     """Have a supervisor's SIGTERM end this command in the same order as Ctrl-C.
 
-    Also where Ctrl-C is ignored, as a script has it for what it puts into the background.
+    Also where Ctrl-C is ignored, as a script has it for what it puts into the background. What runs
+    in a loop meanwhile is cancelled: an exception out of nowhere would meet whatever is running.
     """
 
     def end(*_: object) -> None:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
+
+
+async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this is one
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
