@@ -115,8 +115,11 @@ class WaitingRoom(Protocol):
         """Rows whose time has come by the database's clock, the oldest first."""
         ...
 
-    async def queue(self, partition: int, entity_key: int, limit: int) -> list[Waiting]:
-        """An entity's queued rows that have not ended, in their order: lane, then place."""
+    async def queues(self, entities: Sequence[tuple[int, int]], limit: int) -> list[list[Waiting]]:
+        """Of each entity the queued rows that have not ended, in their order: lane, then place.
+
+        `entities` are pairs of partition and entity's key, none twice; `limit` is for each of them.
+        """
         ...
 
     async def replay_in_place(

@@ -26,7 +26,7 @@ ENDS_REMEMBERED = 10_000
 
 
 class _Line:
-    __slots__ = ("head", "loaded", "partition", "pending", "queued_from", "refused")
+    __slots__ = ("head", "loaded", "partition", "pending", "queued_from", "refused", "stirred")
 
     def __init__(self, partition: OwnedPartition) -> None:
         self.partition = partition
@@ -34,6 +34,8 @@ class _Line:
         self.queued_from: Priority | None = None
         self.pending = 0
         self.refused = 0
+        self.stirred = False
+        """A row was begun to be written since `hungry` named the entity."""
         self.loaded: set[JobId] = set()
 
     def reach(self, lane: Priority) -> None:
@@ -136,6 +138,7 @@ class Lines:
             line = self._line(delivery.entity, delivery.partition)
             if line is not None:
                 line.pending += 1
+                line.stirred = True
                 line.loaded.discard(delivery.record.job)
                 line.reach(delivery.lane)
 
@@ -169,9 +172,9 @@ class Lines:
         return line.refused
 
     def exhausted(self, entity: int) -> None:
-        """No row of the entity is queued any more, save what is being written."""
+        """No row of the entity is queued any more, save what is written since `hungry`."""
         line = self._lines.get(entity)
-        if line is not None and not line.pending:
+        if line is not None and not line.stirred:
             line.queued_from = None
             self._forget_if_empty(entity, line)
 
@@ -194,6 +197,8 @@ class Lines:
         """The entities whose queued rows may be loaded now; asking takes them off the list."""
         hungry, self._hungry = self._hungry, {}
         self.hunger.clear()
+        for entity in hungry.keys() & self._lines.keys():
+            self._lines[entity].stirred = False
         return {entity: one for entity, one in hungry.items() if self.may_load(entity, one)}
 
     def may_load(self, entity: int, partition: OwnedPartition) -> bool:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 TICK = 0.2
 SWEEP_EVERY = 10.0
 AT_ONCE = 200
-OF_ONE_ENTITY = 100
+ENTITIES_AT_ONCE = 50
+OF_ONE_ENTITY = 20
+"""Few: they go back to their table when one of them is to be tried again."""
 IN_MEMORY = 2_000
 """Rows in memory at most that came back by their time."""
 
@@ -94,8 +96,10 @@ class Returning:
         """Bring back what is queued as soon as its entity's turn comes, until cancelled."""
         while True:
             await self._lines.hunger.wait()
-            for entity, partition in self._lines.hungry().items():
-                await until_answered(self._clock, partial(self._load_if_open, entity, partition))
+            hungry = list(self._lines.hungry().items())
+            for start in range(0, len(hungry), ENTITIES_AT_ONCE):
+                some = hungry[start : start + ENTITIES_AT_ONCE]
+                await until_answered(self._clock, partial(self._load, some))
             self._settling.wake()
 
     async def _look(self) -> None:
@@ -176,14 +180,15 @@ class Returning:
         if answer is Answer.DONE and due.partition.open:
             self._lines.queued(due.entity, due.partition, due.lane)
 
-    async def _load_if_open(self, entity: int, partition: OwnedPartition) -> None:
-        if partition.open:
-            await self._load(entity, partition)
+    async def _load(self, hungry: Sequence[tuple[int, OwnedPartition]]) -> None:
+        open_ = {entity: partition for entity, partition in hungry if partition.open}
+        whose = [(partition.number, entity) for entity, partition in open_.items()]
+        queues = await self._room.queues(whose, OF_ONE_ENTITY) if whose else []
+        for (entity, partition), rows in zip(open_.items(), queues, strict=True):
+            if self._lines.may_load(entity, partition):  # else it asks again when its turn comes
+                self._take(entity, partition, rows)
 
-    async def _load(self, entity: int, partition: OwnedPartition) -> None:
-        rows = await self._room.queue(partition.number, entity, OF_ONE_ENTITY)
-        if not self._lines.may_load(entity, partition):  # it is asked for again when its turn comes
-            return
+    def _take(self, entity: int, partition: OwnedPartition, rows: Sequence[Waiting]) -> None:
         ready = [
             delivery
             for delivery in self._in_turn(rows, partition)

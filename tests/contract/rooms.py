@@ -44,6 +44,11 @@ class Rooms:
     cancelling: Cancelling
     wakes: Wakes
 
+    async def queue(self, partition: int, limit: int) -> list[Waiting]:
+        """What is queued of `ENTITY`."""
+        (found,) = await self.room.queues([(partition, ENTITY)], limit)
+        return found
+
     async def later(self, seconds: float) -> None:
         """Let the database's time pass: for PostgreSQL what is in the future comes nearer."""
         if isinstance(self.world, MemoryWorld):

@@ -141,7 +141,7 @@ async def test_a_zombies_late_park_is_fenced(rooms: Rooms) -> None:
     assert await rooms.room.record(zombie, wait, 0) is Answer.FENCED
     assert await rooms.room.enqueue(zombie, [queued(), queued()]) == [Answer.FENCED] * 2
     assert await rooms.room.due([0], [], 10) == []
-    assert await rooms.room.queue(0, ENTITY, 10) == []
+    assert await rooms.queue(0, 10) == []
 
 
 async def test_a_late_park_of_an_older_attempt_overwrites_nothing(rooms: Rooms) -> None:
@@ -192,7 +192,7 @@ async def test_a_frozen_holder_of_one_entity_stalls_no_other(rooms: Rooms) -> No
     waits = [queued(entity=8), queued(), queued(entity=9), queued()]
     answers = await rooms.room.enqueue(fence, waits)
     assert answers == [Answer.DONE, Answer.BUSY, Answer.DONE, Answer.BUSY]
-    assert await rooms.room.queue(0, ENTITY, 10) == []
+    assert await rooms.queue(0, 10) == []
     await frozen.rollback()
     again = await rooms.room.enqueue(fence, waits)
     assert again == [Answer.STALE, Answer.DONE, Answer.STALE, Answer.DONE]
@@ -243,7 +243,7 @@ async def test_arrivals_are_answered_each_in_its_place(rooms: Rooms) -> None:
 async def test_an_arrival_holds_nothing_and_has_the_first_revision(rooms: Rooms) -> None:
     fence, wait = await own(rooms.world), queued()
     await rooms.room.enqueue(fence, [wait])
-    (row,) = await rooms.room.queue(0, ENTITY, 10)
+    (row,) = await rooms.queue(0, 10)
     assert (row.wait, row.revision) == (wait, 1)
     await (await begun(rooms.world, a_claim(wait.job, revision=1))).rollback()
 
@@ -287,9 +287,9 @@ async def test_an_entitys_queue_is_in_its_order(rooms: Rooms) -> None:
     ]
     await rooms.room.enqueue(fence, [*waits, queued(entity=8)])
     expected = [waits[1], waits[4], waits[3], waits[2], waits[0]]
-    assert [row.wait for row in await rooms.room.queue(0, ENTITY, 10)] == expected
-    assert [row.wait for row in await rooms.room.queue(0, ENTITY, 2)] == expected[:2]
-    assert await rooms.room.queue(1, ENTITY, 10) == []
+    assert [row.wait for row in await rooms.queue(0, 10)] == expected
+    assert [row.wait for row in await rooms.queue(0, 2)] == expected[:2]
+    assert await rooms.queue(1, 10) == []
 
 
 async def test_what_has_ended_or_waits_otherwise_is_in_no_queue(rooms: Rooms) -> None:
@@ -297,4 +297,4 @@ async def test_what_has_ended_or_waits_otherwise_is_in_no_queue(rooms: Rooms) ->
     await rooms.room.enqueue(fence, [ended, a_wait(SCHEDULED), queued(place=101)])
     await rooms.room.record(fence, a_wait(RETRYING), 0)
     await rooms.cancelling.cancel(an_entry(ended.job))
-    assert [row.wait.place for row in await rooms.room.queue(0, ENTITY, 10)] == [101]
+    assert [row.wait.place for row in await rooms.queue(0, 10)] == [101]

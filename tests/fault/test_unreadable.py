@@ -121,10 +121,12 @@ async def test_nothing_overtakes_a_queued_row_of_a_later_release() -> None:
     submission, _ = rewrite(cluster, ones[1], submission=OF_A_LATER_RELEASE)
     await cluster.until(lambda: complete(cluster, ones[0]))
     ones.append(cluster.submit("effect", "N1"))
-    asked = first.calls.count("waiting_room.queue")
+    asked = first.calls.count("waiting_room.queues")
     await cluster.clock.sleep(60)
     assert [complete(cluster, job) for job in ones] == [True, False, False, False, False]
-    assert first.calls.count("waiting_room.queue") - asked <= 10, "it is not asked for all the time"
+    assert first.calls.count("waiting_room.queues") - asked <= 10, (
+        "it is not asked for all the time"
+    )
     await first.stopped()
     rewrite(cluster, ones[1], submission=submission)
     second = cluster.start()

@@ -97,7 +97,7 @@ WHEN = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 
 def test_what_waits_comes_back_in_an_undisturbed_run() -> None:
     names = calls_of_an_undisturbed_run()
-    assert {"waiting_room.record", "waiting_room.enqueue", "waiting_room.queue"} <= set(names)
+    assert {"waiting_room.record", "waiting_room.enqueue", "waiting_room.queues"} <= set(names)
 
 
 @SAMPLED

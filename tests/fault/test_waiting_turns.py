@@ -352,7 +352,7 @@ async def test_a_death_that_blocks_is_told_by_the_next_owner_if_its_worker_died_
 @in_virtual_time
 async def test_whom_a_death_left_without_a_head_comes_back_at_once_however_many_they_are() -> None:
     cluster = MemoryCluster(waiting_jobs())
-    nothing_is_loaded = Gate("waiting_room.queue")
+    nothing_is_loaded = Gate("waiting_room.queues")
     first = cluster.start(nothing_is_loaded)
     for number in range(450):
         cluster.submit("flaky", f"N{number}", b"1")

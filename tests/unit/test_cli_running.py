@@ -31,8 +31,11 @@ def test_a_sigterm_cancels_the_work_and_meets_nothing_else(
     ended = []
 
     async def work() -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_soon(lambda: (os.kill(os.getpid(), signal.SIGTERM), ended.append("callback")))
+        def callback() -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            ended.append("callback")
+
+        asyncio.get_running_loop().call_soon(callback)
         try:
             await asyncio.sleep(60)
         finally:

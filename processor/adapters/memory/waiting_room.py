@@ -72,18 +72,22 @@ class MemoryWaitingRoom(MemorySweeping):
             raise lost
         return [waiting_of(row) for _, row in sorted(found, key=_time)[:limit]]
 
-    async def queue(self, partition: int, entity_key: int, limit: int) -> list[Waiting]:
+    async def queues(self, entities: Sequence[tuple[int, int]], limit: int) -> list[list[Waiting]]:
         """See `WaitingRoom`."""
-        lost = await self.step("waiting_room.queue")
-        found = [
+        lost = await self.step("waiting_room.queues")
+        found = [self._queue(*one)[:limit] for one in entities]
+        if lost is not None:
+            raise lost
+        return found
+
+    def _queue(self, partition: int, entity_key: int) -> list[Waiting]:
+        rows = [
             row
             for row in self._rows([partition])
             if (row.row.entity_key, row.row.state) == (entity_key, WaitingState.QUEUED)
             and not self._database.is_over(row.row)
         ]
-        if lost is not None:
-            raise lost
-        return [waiting_of(row) for row in sorted(found, key=_turn)[:limit]]
+        return [waiting_of(row) for row in sorted(rows, key=_turn)]
 
     async def replay_in_place(
         self, fence: Fence, entity_key: int, job: JobId, generation: int, submission: bytes

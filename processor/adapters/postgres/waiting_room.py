@@ -41,10 +41,15 @@ SELECT {COLUMNS} FROM (
 ) oldest JOIN jobs.waiting w USING (job, generation)
 ORDER BY w.due_at
 """  # noqa: S608 - names of columns
-_QUEUE: Final = f"""
-SELECT {COLUMNS} FROM jobs.waiting w
-WHERE w.partition = $1 AND w.state = 'q' AND w.entity_key = $2 AND NOT {SETTLED}
-ORDER BY w.lane, w.place LIMIT $3
+_QUEUES: Final = f"""
+SELECT {COLUMNS} FROM unnest($1::smallint[], $2::bigint[]) one (partition, entity_key)
+CROSS JOIN LATERAL (
+    SELECT w.* FROM jobs.waiting w
+    WHERE w.partition = one.partition AND w.state = 'q' AND w.entity_key = one.entity_key
+        AND NOT {SETTLED}
+    ORDER BY w.lane, w.place LIMIT $3
+) w
+ORDER BY w.lane, w.place
 """  # noqa: S608 - names of columns
 _REPLAY: Final = "SELECT jobs.replay_in_place_v1($1, $2, $3, $4, $5, $6, NULL)"
 _ROW: Final = f"""
@@ -138,11 +143,15 @@ class PostgresWaitingRoom(PostgresSweeping):
             rows = await connection.fetch(_DUE, list(partitions), list(besides), limit)
         return [waiting_of(row) for row in rows]
 
-    async def queue(self, partition: int, entity_key: int, limit: int) -> list[Waiting]:
-        """An entity's queued rows that have not ended, in their order: lane, then place."""
+    async def queues(self, entities: Sequence[tuple[int, int]], limit: int) -> list[list[Waiting]]:
+        """Of each entity the queued rows that have not ended, in their order: lane, then place."""
+        partitions, keys = zip(*entities, strict=True)
         async with self._pool.connection(Priority.NORMAL) as connection:
-            rows = await connection.fetch(_QUEUE, partition, entity_key, limit)
-        return [waiting_of(row) for row in rows]
+            rows = await connection.fetch(_QUEUES, partitions, keys, limit)
+        found: dict[tuple[int, int], list[Waiting]] = {one: [] for one in entities}
+        for row in rows:
+            found[row["partition"], row["entity_key"]].append(waiting_of(row))
+        return [found[one] for one in entities]
 
     async def replay_in_place(
         self, fence: Fence, entity_key: int, job: JobId, generation: int, submission: bytes
