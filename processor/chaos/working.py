@@ -108,7 +108,7 @@ class Run:
     async def _measure(self) -> float:
         """Submissions a second that are worked off, with as many to do as it takes."""
         feeding = self.scene.feeding
-        async with beside(feeding.operate()):
+        async with beside(feeding.operate()), beside(self.looks.go_on(self.scene)):
             async with beside(self._fill()):
                 await asyncio.sleep(WARMING_SECONDS)
                 before, began = feeding.acked - await self._left(), time.monotonic()

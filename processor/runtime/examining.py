@@ -44,6 +44,10 @@ class Examiner:
         self._worker = worker
         self._wake = wake
 
+    def spills_enough(self, lane: Priority) -> bool:
+        """As `Intake.spills_enough`."""
+        return self._intake.spills_enough(lane)
+
     async def take_in(self, decoder: Decoder, lane: Priority, read: Read) -> list[Halt]:
         """As `Intake.take_in`, one by one where records are suspected."""
         if all(partition.quarantine is None for partition, _ in read):

@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 LONG_POLL = 0.5
 SHORT_POLL = 0.05
 """While some partitions are full: they are asked for again this soon after they have room."""
-SATURATED_POLL = 0.02
-"""While the slots have enough to do with what came back from the waiting room."""
+SPILLING_POLL = 0.01
+"""While what is read would only be written into the waiting room."""
 MOST_AT_ONCE = 2_000
 WAIT_FOR_SCHEMA = 5.0
 
@@ -56,13 +56,7 @@ class LaneFetcher:
         clock: Clock,
         look_ahead: LookAhead,
         is_lane_held: Callable[[Priority], bool],
-        is_saturated: Callable[[Priority], bool],
     ) -> None:
-        """`is_saturated` says whether rows of the waiting room keep every slot busy.
-
-        What is read then would mostly be written down behind them: it waits in the log instead, and
-        the work that is done is that of jobs.
-        """
         self.lane = decoder.lane
         self.topic = decoder.topic
         self.reader = reader
@@ -71,7 +65,6 @@ class LaneFetcher:
         self._clock = clock
         self._look_ahead = look_ahead
         self._is_lane_held = is_lane_held
-        self._is_saturated = is_saturated
         self._reading: dict[int, OwnedPartition] = {}
         self._full: set[int] = set()
         self._halted: dict[int, float] = {}
@@ -107,7 +100,7 @@ class LaneFetcher:
         """Whether what the log has of a partition is to be read now: there is room for it."""
         number = partition.number
         mine = self._reading.get(number) is partition and number not in self._full
-        return mine and not (self._is_lane_held(self.lane) or self._is_saturated(self.lane))
+        return mine and not (self._is_lane_held(self.lane) or self._intake.spills_enough(self.lane))
 
     def is_halted(self, partition: OwnedPartition) -> bool:
         """Whether a partition waits until its next record can be decoded."""
@@ -122,8 +115,8 @@ class LaneFetcher:
         """Fetch until stopped; raises `LogCut` where the log has a hole."""
         while not self._stopped:
             self.turned_at = self._clock.monotonic()
-            if self._is_saturated(self.lane):
-                await self._clock.sleep(SATURATED_POLL)
+            if self._intake.spills_enough(self.lane):
+                await self._clock.sleep(SPILLING_POLL)
                 continue
             places = self._with_room()
             if not places:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from processor.domain.priority import LANES
 from processor.ports.codec import UnknownSchema
 from processor.runtime.end_in_ledger import by_job, settling_row
 
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 SPILL_KEEPS = 32
 """Jobs at most that stay in memory of an entity that spills."""
+MOSTLY = 0.5
+OWN_SHARE = 8
+LATELY = 200
+"""Jobs: what share of a lane is spilled is remembered for about so many."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +66,12 @@ class Intake:
         books: Books,
         wake: Callable[[], None],
         look_ahead: int,
+        slots: int,
     ) -> None:
         """`look_ahead` is how many jobs of a lane's partition fill it: then hot entities spill."""
+        self._slots = slots
+        self._spilled = [0.0 for _ in LANES]
+        """What share of a lane's arrivals went into the waiting room lately."""
         self._memory = memory
         self._lines = memory.lines
         self._mailboxes = memory.mailboxes
@@ -75,6 +84,20 @@ class Intake:
         # A full lane is read on at half of its bound: what stays must leave room for others.
         self._spill_keeps = min(SPILL_KEEPS, look_ahead // 4)
 
+    def spills_enough(self, lane: Priority) -> bool:
+        """Whether what is read of a lane is mostly written down, while it has work enough.
+
+        Writing down is cheaper than working, so it would go on for as long as the log has records,
+        and take the time of the jobs that could run. They wait in the log as well. Enough: every
+        slot has an entity of this lane or of a more urgent one, and the lane's own share has some.
+        """
+        ready = self._mailboxes.ready
+        return (
+            self._spilled[lane] > MOSTLY
+            and ready[lane] > self._slots // OWN_SHARE
+            and sum(ready[: lane + 1]) >= self._slots
+        )
+
     async def take_in(self, decoder: Decodes, lane: Priority, read: Read) -> list[Halt]:
         """Route everything that was read, up to what a later release must read."""
         arrived: list[Delivery] = []
@@ -86,8 +109,12 @@ class Intake:
                 halts.append(Halt(partition, halted.offset, halted.unknown))
         if arrived:
             known = await self._look_up(arrived)
+            before = self._queueing.queued
             self._route(arrived, known)
             self._spill(lane, arrived)
+            share = (self._queueing.queued - before) / len(arrived)
+            weight = min(1.0, len(arrived) / LATELY)
+            self._spilled[lane] += (share - self._spilled[lane]) * weight
         for partition, _ in read:
             if partition.open:
                 partition.has_arrived(lane)

@@ -9,7 +9,6 @@ from processor.domain.priority import LANES
 from processor.runtime.lines import Lines
 
 if TYPE_CHECKING:
-    from processor.domain.priority import Priority
     from processor.runtime.delivery import Delivery, Name
 
 
@@ -22,8 +21,6 @@ class Memory:
         """Every job that is in a mailbox, out, or about to be: a second record attaches to it."""
         self.rows: dict[Name, Delivery] = {}
         """Those of them that a row of the waiting room carries."""
-        self.rows_of = [0 for _ in LANES]
-        """How many those are, by lane."""
         self.rows_gone = [0 for _ in LANES]
         """How many have ended or went back to their table, by lane."""
         self.lines = Lines(self.mailboxes)
@@ -32,29 +29,19 @@ class Memory:
         """Take a job's id for what is in memory of it."""
         self.reserved[delivery.name] = delivery
         if delivery.waits:
-            self._carry(delivery)
+            self.rows[delivery.name] = delivery
 
     def carried(self, delivery: Delivery) -> None:
         """A row carries a job that is in memory from now on."""
         delivery.carried(delivery.revision + 1)
-        self._carry(delivery)
+        self.rows[delivery.name] = delivery
 
     def forget(self, delivery: Delivery) -> None:
         """Let the id go: a further record of the job is looked up anew."""
         if self.reserved.get(delivery.name) is delivery:
             del self.reserved[delivery.name]
             if self.rows.pop(delivery.name, None) is not None:
-                self.rows_of[delivery.lane] -= 1
                 self.rows_gone[delivery.lane] += 1
-
-    def is_saturated(self, lane: Priority, most: int) -> bool:
-        """Whether rows came back of a lane, and `most` of its entities are ready to send a job."""
-        return self.rows_of[lane] >= most and self.mailboxes.ready[lane] >= most
-
-    def _carry(self, delivery: Delivery) -> None:
-        if delivery.name not in self.rows:
-            self.rows_of[delivery.lane] += 1
-        self.rows[delivery.name] = delivery
 
     def put_back(self, taken: Delivery) -> None:
         """Put a job that was taken back where it was: first of all if it is its entity's head."""

@@ -48,10 +48,13 @@ class Queueing:
         self._settling = settling
         self._doubt = doubt
         self._arrivals: Inbox[_Arrival] = Inbox()
+        self.queued = 0
+        """How many were to wait for their entity's turn, ever."""
 
     def queue(self, deliveries: Iterable[Delivery]) -> None:
         """Have jobs wait for their entity's turn."""
         behind = list(deliveries)
+        self.queued += len(behind)
         self._memory.lines.writing(behind)
         self._arrivals.put(*(_Arrival(one, WaitingState.QUEUED) for one in behind))
 

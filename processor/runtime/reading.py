@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from processor.domain.priority import LANES
 from processor.runtime.decoding import Decoder
@@ -14,19 +13,11 @@ if TYPE_CHECKING:
 
     from processor.domain.priority import Priority
     from processor.runtime.examining import Examiner
-    from processor.runtime.memory import Memory
     from processor.runtime.world import Manner, World
-
-READY_A_SLOT: Final = 4
-"""So many entities that are ready for each slot keep it busy until more is read."""
 
 
 def lane_fetchers(
-    world: World,
-    manner: Manner,
-    examiner: Examiner,
-    is_lane_held: Callable[[Priority], bool],
-    memory: Memory,
+    world: World, manner: Manner, examiner: Examiner, is_lane_held: Callable[[Priority], bool]
 ) -> list[LaneFetcher]:
     """One fetcher a lane, the most urgent first."""
     fetchers = []
@@ -41,7 +32,6 @@ def lane_fetchers(
                 world.clock,
                 manner.look_ahead,
                 is_lane_held,
-                partial(memory.is_saturated, most=READY_A_SLOT * manner.slots),
             )
         )
     return fetchers

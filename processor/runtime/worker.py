@@ -293,6 +293,7 @@ class WorkerRuntime:
             self._books,
             self.dispatcher.wake,
             manner.look_ahead.jobs,
+            manner.slots,
         )
         examiner = Examiner(intake, self._warden, manner.worker, self.dispatcher.wake)
-        return lane_fetchers(world, manner, examiner, self._is_lane_held, self._memory)
+        return lane_fetchers(world, manner, examiner, self._is_lane_held)
