@@ -421,3 +421,26 @@ async def test_a_hot_entity_keeps_no_lane_full_however_little_is_read_ahead() ->
     await cluster.until(lambda: is_over(cluster))
     await worker.stopped()
     check_waiting(cluster)
+
+
+@in_virtual_time
+async def test_what_would_only_be_written_down_stays_in_the_log_while_every_slot_has_work() -> None:
+    cluster = MemoryCluster(waiting_jobs())
+    worker = cluster.start()
+    entities = [f"N{number}" for number in range(40)]
+    for entity in entities:
+        cluster.submit("flaky", entity, b"1")
+    await cluster.until(lambda: states(cluster) == ["r"] * 40)
+    for entity in entities * 5:
+        cluster.submit("long", entity, b"1")
+    await cluster.until(lambda: len(states(cluster)) == 240)
+    most = 0
+    for _ in range(200):
+        for entity in entities[:10]:
+            cluster.submit("nothing", entity)
+        await cluster.clock.sleep(0.1)
+        most = max(most, len(states(cluster)))
+    assert most < 500, "of two thousand that came meanwhile"
+    await cluster.until(lambda: is_over(cluster), within=300)
+    await worker.stopped()
+    check_waiting(cluster)
