@@ -26,8 +26,9 @@ def heard_as_before(*numbers: signal.Signals) -> Iterator[None]:
 
 @pytest.mark.parametrize("interrupt", [signal.SIG_IGN, signal.default_int_handler])
 def test_a_sigterm_cancels_the_work_and_meets_nothing_else(
-    interrupt: signal.Handlers, capfd: pytest.CaptureFixture[str]
+    interrupt: signal.Handlers, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("processor.cli.running._configure_logs", lambda _: None)  # for all to come
     ended = []
 
     async def work() -> None:
